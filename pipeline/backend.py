@@ -1,0 +1,78 @@
+"""The only file that knows which backend runs: start it with the tracked threads and precision, compile functions for it."""
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from pipeline import Refusal
+
+
+def start(
+    *,
+    backend: Literal["tensorflow", "jax"],
+    threads: Annotated[int, Ge(1), Le(1024)],
+    precision: Literal["float32", "mixed_bfloat16"],
+) -> None:
+    """Before keras is imported anywhere. All three change the trained bits, so all three are parameters."""
+    wished = os.environ.get("KERAS_BACKEND", backend)
+    if wished != backend:
+        raise Refusal(f"KERAS_BACKEND={wished} contradicts compute.backend={backend} of params.yaml: unset it")
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if backend == "jax":
+        os.environ["NPROC"] = str(threads)  # the size of XLA's thread pool on a CPU
+    with quiet():
+        import keras
+
+    if keras.backend.backend() != backend:
+        raise Refusal(f"keras already runs on {keras.backend.backend()}, compute.backend in params.yaml says {backend}")
+    if backend == "tensorflow":
+        _start_tensorflow(threads)
+    keras.config.set_dtype_policy(precision)
+
+
+@contextmanager
+def quiet():
+    """TensorFlow greets on stderr before its log level counts; shown only when the import fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _start_tensorflow(threads: int) -> None:
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    if tf.config.threading.get_intra_op_parallelism_threads() != threads:  # a second start may not set them again
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def compiled(function):
+    """`function` of arrays and trees of arrays, compiled once per shape; takes and gives numpy."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        fast = jax.jit(function)
+    else:
+        import tensorflow as tf
+
+        fast = tf.function(function, reduce_retracing=False)
+    return lambda *arguments: keras.tree.map_structure(np.asarray, fast(*arguments))

@@ -1,0 +1,180 @@
+"""The conventions and the protocol, stated once.
+
+x is an image batch [B, H, W, C]. With `levels`, x holds integers 0..levels-1 and a log-probability is that of the
+discrete image (measure "mass"); without, x is real and the number is a density (measure "density"). The two never share
+a column. Log-probabilities are in nats, per image, [B]; a loss is minimised; `elbo` is a lower bound; nothing is averaged
+before the end. Noise is an argument: a model draws nothing itself but dropout in training, so that chunks, restarts,
+workers and backends cannot change which noise an image gets. State moves only inside a layer's `call` with training=True.
+"""
+
+import zlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated
+
+import keras
+import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
+from keras import ops
+
+# What constructor arguments may be; schema.py turns signatures into the schema of params.yaml.
+Count = Annotated[int, Ge(1), Le(1_000_000)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Ge(0), Lt(1)]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the data decide. shape (H, W, C); levels per channel or None for real values; classes or None."""
+
+    shape: tuple[int, int, int]
+    levels: int | None
+    classes: int | None = None
+
+    @classmethod
+    def of(cls, meta: dict) -> "Spec":
+        return cls(tuple(meta["shape"]), meta["levels"], meta["classes"])
+
+    @property
+    def dims(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def measure(self) -> str:
+        return "density" if self.levels is None else "mass"
+
+    def scaled(self, x):
+        """x as a network likes it: [-1, 1] for levels, as it is for real values; float32."""
+        x = ops.cast(x, "float32")
+        return x if self.levels is None else x * (2.0 / (self.levels - 1)) - 1.0
+
+    def unscaled(self, x):
+        """Back from `scaled`, without rounding: the units of x; what lies outside the levels is clipped."""
+        x = ops.cast(x, "float32")
+        return x if self.levels is None else (ops.clip(x, -1.0, 1.0) + 1.0) * ((self.levels - 1) / 2.0)
+
+    def unit(self, x):
+        """x as errors are quoted: [0, 1] for levels, as it is for real values; float32. Takes and gives tensors."""
+        x = ops.cast(x, "float32")
+        return x if self.levels is None else x / (self.levels - 1)
+
+
+def generator(seed: int, *name: str | int) -> np.random.Generator:
+    """A numpy generator that belongs to a seed and a name, so that a draw added elsewhere changes nothing here."""
+    words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in (seed, *name)]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+
+
+class Trainable(keras.Model):
+    """Anything with a loss per image."""
+
+    def __init__(self, spec: Spec):
+        super().__init__()
+        self.spec = spec
+
+    def adapt(self, x: np.ndarray, y: np.ndarray | None) -> None:
+        """Once, before the first step, with all training images: k-means, data-dependent initial weights."""
+
+    def eps(self, n: int, rng: np.random.Generator) -> dict:
+        """The noise that scoring n images takes: a dict of float32 arrays [n, ...], empty where none is needed."""
+        return {}
+
+    @abstractmethod
+    def terms(self, x, eps: dict, y=None, training: bool = False) -> dict:
+        """{"loss": [B], then what it is made of, each [B]}: minimised with training=True; reported and selected without."""
+
+    # Keras's hooks, final: `fit` minimises the mean loss and averages every term over images.
+    def call(self, batch: dict, training: bool = False):
+        return self.terms(batch["x"], batch.get("eps", {}), batch.get("y"), training)
+
+    def build(self, batch_shapes) -> None:
+        """Nothing to do: `start` has called the layers. Keras warns of a model without this method."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return ops.mean(y_pred["loss"])
+
+    def start(self, batch: dict) -> None:
+        """Create all weights and one mean per term."""
+        terms = self.call(batch)  # builds the layers but not yet this one, which then may have no new state
+        self.means = {name: keras.metrics.Mean(name=name) for name in terms if name != "loss"}
+        self(batch)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict:
+        for name, mean in self.means.items():
+            mean.update_state(y_pred[name])
+        return self.get_metrics_result()
+
+
+class Encodes(ABC):
+    @abstractmethod
+    def encode(self, x, y=None):
+        """The code of each image [B, d]; of a stochastic encoder, its mean."""
+
+    @abstractmethod
+    def decode(self, code, y=None):
+        """The mean image of each code [B, H, W, C], in the units of x."""
+
+    def reconstruct(self, x, y=None):
+        """The mean of p(x' | z) at the code of x."""
+        return self.decode(self.encode(x, y), y)
+
+
+class Samples(ABC):
+    @abstractmethod
+    def noise(self, n: int, rng: np.random.Generator) -> dict:
+        """All that `sample` needs to be a function: a dict of float32 arrays [n, ...]."""
+
+    @abstractmethod
+    def sample(self, noise: dict, y=None):
+        """x ~ p(x), images of the data's own kind, not means."""
+
+
+class Density(Samples):
+    likelihood_name: str  # which p(x | ...) the number is about, in words
+    bound = False  # True where E[exp w] < p(x)
+
+    @abstractmethod
+    def log_weights(self, x, eps: dict, y=None):
+        """w [k, B] from eps with leaves [k, B, ...]: E[exp w] = p(x), or below it where `bound` says so."""
+
+
+class Exact(Density):
+    @abstractmethod
+    def log_prob(self, x, y=None):
+        """log p(x) [B]."""
+
+    def log_weights(self, x, eps: dict, y=None):
+        return self.log_prob(x, y)[None]
+
+
+class Latent(Density, Encodes):
+    """p(x) = integral of p(z) p(x | z). z, q and eps may be trees; here leading axes [k, B] are written out once."""
+
+    @abstractmethod
+    def posterior(self, x, y=None):
+        """What q(z | x) is made of, once per image; leaves [B, ...]."""
+
+    @abstractmethod
+    def propose(self, q, eps: dict, scale: float = 1.0):
+        """z ~ q with its variance times `scale`, and log q(z | x) [k, B]; eps has leaves [k, B, ...]."""
+
+    @abstractmethod
+    def prior(self, eps: dict):
+        """z ~ p(z)."""
+
+    @abstractmethod
+    def log_prior(self, z):
+        """log p(z) [k, B]."""
+
+    @abstractmethod
+    def log_likelihood(self, x, z, y=None):
+        """log p(x | z) [k, B]; x [B, H, W, C]."""
+
+    def weigh(self, x, q, eps: dict, y=None, scale: float = 1.0):
+        """log p(x, z) - log q(z | x) [k, B] for z proposed from q."""
+        z, log_q = self.propose(q, eps, scale)
+        return self.log_likelihood(x, z, y) + self.log_prior(z) - log_q
+
+    def log_weights(self, x, eps: dict, y=None):
+        return self.weigh(x, self.posterior(x, y), eps, y)

@@ -1,0 +1,56 @@
+"""Batches as functions of (seed, epoch, step): the order of the images, their redrawing and the model's noise."""
+
+import keras
+import numpy as np
+
+from pipeline.base import Trainable, generator
+from pipeline.data.store import Split
+
+
+class Training(keras.utils.PyDataset):
+    """Every epoch another order, in whole batches; the few images left over differ from epoch to epoch."""
+
+    def __init__(self, split: Split, model: Trainable, seed: int, size: int, redraw: int | None = None):
+        super().__init__()
+        self.split, self.model, self.seed, self.redraw = split, model, seed, redraw
+        self.size = min(size, len(split.x))
+        self.epoch = 0
+        self.shuffle()
+
+    def __len__(self) -> int:
+        return len(self.split.x) // self.size
+
+    def shuffle(self) -> None:
+        self.order = generator(self.seed, "order", self.epoch).permutation(len(self.split.x))
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self.shuffle()
+
+    def __getitem__(self, step: int):
+        # Sorted, since a memory-mapped file is read faster in its own order and a batch has none.
+        chosen = np.sort(self.order[step * self.size : (step + 1) * self.size])
+        rng = generator(self.seed, "batch", self.epoch, step)
+        x = self.split.x[chosen]
+        if self.redraw:
+            x = (rng.random(x.shape, "float32") * self.redraw < x).astype("uint8")
+        return (batch(x, self.model.eps(len(x), rng)),)
+
+
+class Validation(keras.utils.PyDataset):
+    """All images in their own order, with the same noise at every epoch, so that epochs can be compared."""
+
+    def __init__(self, split: Split, model: Trainable, seed: int, size: int):
+        super().__init__()
+        self.split, self.model, self.seed, self.size = split, model, seed, size
+
+    def __len__(self) -> int:
+        return -(-len(self.split.x) // self.size)
+
+    def __getitem__(self, step: int):
+        x = self.split.x[step * self.size : (step + 1) * self.size]
+        return (batch(np.asarray(x), self.model.eps(len(x), generator(self.seed, "validation", step))),)
+
+
+def batch(x: np.ndarray, eps: dict) -> dict:
+    return {"x": x, "eps": eps} if eps else {"x": x}

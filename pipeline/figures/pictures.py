@@ -1,0 +1,69 @@
+"""Sheets of images: every pixel enlarged without smoothing, gaps transparent."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline.figures.style import MUTED, WIDTH
+
+TILE = 48  # pixels of a tile at least: the page's width of 8 tiles
+GAP = 0.12  # of a tile
+
+
+def sheet(images: np.ndarray, levels: int | None, columns: int, group: int = 1) -> np.ndarray:
+    """[N, H, W, C] -> RGBA [rows, columns, 4], row by row; after every `group` rows the gap is wider."""
+    count, height, width, channels = images.shape
+    grey = images.astype(np.float64)
+    low, high = (0.0, levels - 1.0) if levels else (float(grey.min()), float(grey.max()))
+    grey = np.clip((grey - low) / max(high - low, 1e-12), 0, 1)
+    colours = grey if channels == 3 else np.repeat(grey.mean(axis=-1, keepdims=True), 3, axis=-1)
+    zoom = max(1, round(TILE / max(height, width)))
+    tiles = np.rint(255 * colours).astype(np.uint8).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    height, width = height * zoom, width * zoom
+    gap = max(2, round(GAP * width))
+    rows = -(-count // columns)
+    canvas = np.zeros((top(rows, height, gap, group) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    for index, tile in enumerate(tiles):
+        y, x = top(index // columns, height, gap, group), index % columns * (width + gap)
+        canvas[y : y + height, x : x + width, :3] = tile
+        canvas[y : y + height, x : x + width, 3] = 255
+    return canvas
+
+
+def top(row: int, height: int, gap: int, group: int) -> int:
+    """Where a row starts."""
+    return row * (height + gap) + (row // group * 2 * gap if group > 1 else 0)
+
+
+def grid(images: np.ndarray, levels: int | None, columns: int, labels=(), group: int = 1) -> Figure:
+    """A sheet as a figure; `labels`, if any, stand left of the rows."""
+    canvas = sheet(images, levels, columns, group)
+    margin = 0.1 + 0.075 * max((len(label) for label in labels), default=0) if labels else 0.0
+    size = (WIDTH - margin) / canvas.shape[1]  # inches of a pixel
+    figure = Figure((WIDTH, canvas.shape[0] * size))
+    place(figure, canvas, margin / WIDTH, 0, 1 - margin / WIDTH, 1)
+    rows = -(-len(images) // columns)
+    for row, label in enumerate(labels):
+        figure.text(0, 1 - (row + 0.5) / rows, label, color=MUTED, va="center", fontsize=8.5)
+    return figure
+
+
+def strips(rows: list[tuple[str, np.ndarray]], levels: int | None, columns: int) -> Figure:
+    """One row of images for each (label, images), the label above its row."""
+    sheets = [(label, sheet(images[:columns], levels, columns)) for label, images in rows]
+    tall = [canvas.shape[0] / canvas.shape[1] * WIDTH for _, canvas in sheets]
+    label, space = 0.2, 0.13
+    height = sum(tall) + len(sheets) * (label + space) - space
+    figure = Figure((WIDTH, height))
+    y = height
+    for (text, canvas), inches in zip(sheets, tall, strict=True):
+        figure.text(0, (y - 0.12) / height, text, fontsize=8.5)
+        y -= label + inches
+        place(figure, canvas, 0, y / height, 1, inches / height)
+        y -= space
+    return figure
+
+
+def place(figure: Figure, canvas: np.ndarray, *where: float) -> None:
+    axes = figure.add_axes(where)
+    axes.imshow(canvas, aspect="auto", interpolation="none")
+    axes.axis("off")

@@ -1,0 +1,44 @@
+"""Where a page comes from: the hashes DVC records for the files it was made of, the parameters, the packages."""
+
+import hashlib
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from IPython.display import HTML
+
+from pipeline.figures.parts import flat, note, section, table
+
+PACKAGES = ("numpy", "keras", "tensorflow", "dvc", "papermill")
+
+
+def md5(path: Path) -> str:
+    """As in dvc.lock: of a file its MD5; of a folder that of DVC's list of the files inside, marked `.dir`."""
+    if path.is_dir():
+        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        listing = [{"md5": md5(path / name), "relpath": name} for name in names]
+        return hashlib.md5(json.dumps(listing).encode()).hexdigest() + ".dir"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Asked of the installed packages' metadata: a page imports no framework."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def provenance(root: Path, inputs: list[Path], command: str, settings: dict | None = None) -> None:
+    """The last section of each page."""
+    section("Where this page comes from", f"`{command}` makes it again, byte for byte, from the files below.")
+    if settings is not None:
+        table([{"parameter": key, "value": str(value)} for key, value in flat(settings).items()])
+    rows = [{"file": path.relative_to(root).as_posix(), "md5": HTML(f"<code>{md5(path)}</code>")} for path in inputs]
+    table(rows, "MD5 as in dvc.lock; `.dir` marks the hash of a folder's list of files.")
+    note("Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")

@@ -1,0 +1,92 @@
+"""How every page looks: one palette, one kind of panel, one way to put a figure and its sentence on a page."""
+
+import io
+import re
+import zlib
+from html import escape
+from pathlib import Path
+
+import matplotlib
+from IPython.display import HTML, display
+from matplotlib.figure import Figure
+
+INK, MUTED, RULE, PAPER = "#1c1d20", "#66686e", "#d9d8d3", "#fdfdfb"
+# Okabe & Ito 2008, without its yellow and black, which one of the two backgrounds would swallow.
+ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7"
+MODELS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY)
+# In an inline SVG a colour is a variable that style.css sets for light and for dark; outside a page it is itself.
+VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {c: f"model-{i}" for i, c in enumerate(MODELS)}
+
+# A user's matplotlibrc must not reach a page.
+matplotlib.rcdefaults()
+matplotlib.rcParams.update(
+    {
+        "axes.edgecolor": RULE,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "axes.labelcolor": MUTED,
+        "axes.labelsize": 8.5,
+        "axes.spines.left": False,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "font.size": 9,
+        "grid.color": RULE,
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "legend.labelcolor": INK,
+        "lines.linewidth": 1.7,
+        "svg.fonttype": "none",  # text stays text: the reader's font, sharp, can be searched
+        "svg.hashsalt": "pages",  # otherwise ids are random
+        "text.color": INK,
+        "xtick.color": RULE,
+        "xtick.labelcolor": MUTED,
+        "xtick.labelsize": 8.5,
+        "ytick.color": RULE,
+        "ytick.labelcolor": MUTED,
+        "ytick.labelsize": 8.5,
+        "ytick.left": False,
+    }
+)
+
+WIDTH = 4.2  # inches of every figure: a phone shows them one below the other at their size, a desk two side by side
+
+
+def colour(model: str) -> str:
+    """A model's colour on all pages: by its name, because a run's page must not change when another run comes or goes."""
+    return MODELS[zlib.crc32(model.encode()) % len(MODELS)]
+
+
+def panel(xlabel: str = "", ylabel: str = "", height: float = 2.5):
+    """A figure with one plot; the y label lies flat above it, where it is read first."""
+    figure = Figure((WIDTH, height))
+    axes = figure.add_axes((0.115, 0.46 / height, 0.865, 1 - 0.76 / height))
+    axes.set_xlabel(xlabel)
+    axes.set_title(ylabel, loc="left", x=-0.105, pad=9, fontsize=8.5, color=MUTED)
+    return figure, axes
+
+
+def svg(figure: Figure, alt: str) -> str:
+    """An inline SVG without a name of a font, a fixed size, a date or an id that another figure on the page may have."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r' id="\w+_\d+"| xmlns\S+| version="1.1"|font-family: [^;"]+;? ?| transform="rotate\(-0 [^"]*"', "", text)
+    text = text.replace("xlink:href", "href")
+    text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>f{zlib.crc32(text.encode()):08x}-", text)
+    text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', f'role="img" aria-label="{escape(alt)}"', text, count=1)
+    for value, name in VARIABLES.items():
+        text = text.replace(value, f"var(--{name}, {value})")
+    return text
+
+
+def show(figure: Figure, alt: str, caption: str) -> None:
+    """Put a figure on the page: the alt text says what is drawn, the caption what can be read off it."""
+    display(HTML(f"<figure>\n{svg(figure, alt)}<figcaption>{escape(caption)}</figcaption>\n</figure>"))
+
+
+def css() -> str:
+    return Path(__file__).with_name("style.css").read_text(encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Numbers in words: what kind of number an NLL is, which way it errs, and how numbers are written."""
+
+KINDS = ("exact", "estimate", "bound")
+
+
+def nats(value: float) -> str:
+    return f"{value:,.2f}"
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def kind(evidence: dict) -> str:
+    """exact, bound, estimate, or none."""
+    if evidence["estimator"] == "none":
+        return "none"
+    if evidence["direction"] == "exact":
+        return "exact"
+    return "bound" if evidence["estimator"] == "bound" else "estimate"
+
+
+def how(evidence: dict) -> str:
+    """The estimator in words."""
+    draws = f" with {count(evidence['draws'])} draws per image" if evidence.get("draws") else ""
+    return {
+        "exact": "the model gives log p(x) in closed form",
+        "importance": "importance sampling" + draws,
+        "annealed": "annealed importance sampling" + draws,
+        "quadrature": "numerical integration over the code" + draws,
+        "enumeration": "a sum over all codes",
+        "bound": "a bound" + draws,
+    }[evidence["estimator"]]
+
+
+def errs(evidence: dict) -> str:
+    """Which way the number is wrong, if it is wrong, for a reader who has not met the estimator."""
+    sort, direction = kind(evidence), evidence["direction"]
+    if sort == "exact":
+        return "This number is exact; what is uncertain is only which images happened to be in the test set."
+    if direction == "nll_too_high":
+        if sort == "bound":
+            return "This number is an upper bound: the model's true NLL lies at or below it."
+        return (
+            "This number is an estimate that errs on one side: on average it is too high, never too low, "
+            "so the model is at least this good."
+        )
+    if direction == "nll_too_low":
+        return "This number errs on the flattering side: the model's true NLL is likely higher."
+    return "This number is an estimate that may err on either side."
+
+
+def headline(run: str, chosen: dict, evidence: dict) -> list[str]:
+    """What the model is and what its number is, two or three paragraphs; **strong** as in Markdown."""
+    model, data = chosen["model"], chosen["data"]
+    if kind(evidence) == "none":
+        return [
+            f"**{run}** is the model {model}, trained on {data}. **It has no likelihood**: it defines no probability of "
+            "an image, so there is no number that could stand beside those of the other models.",
+            "It can be judged by what it reconstructs and by what its codes are good for, below.",
+        ]
+    unit = "nats of a density" if evidence["measure"] == "density" else "nats"
+    bits = f" ({evidence['bits_per_dim']:.3f} bits per dimension)" if "bits_per_dim" in evidence else ""
+    first = (
+        f"**{run}** is the model {model}, trained on {data}. It gives a test image it has never seen "
+        f"**{nats(evidence['nll_nats'])} {unit}** of negative log-likelihood{bits}; the 95 % interval is "
+        f"{nats(evidence['nll_low'])} to {nats(evidence['nll_high'])}. Lower is better."
+    )
+    noise = f"; the estimator's own noise is ± {nats(evidence['nll_mc_se'])}" if evidence.get("nll_mc_se") else ""
+    second = (
+        f"{errs(evidence)} It comes from {how(evidence)}, on {count(evidence['images'])} test images. "
+        f"The standard error over images is ± {nats(evidence['nll_se'])}{noise}."
+    )
+    return [first, second, *beside(evidence)]
+
+
+def beside(evidence: dict) -> list[str]:
+    """The number beside baselines and floor."""
+    baselines = (("independent_nats", "independent pixels"), ("chain_nats", "a logistic model of each pixel"))
+    sayings = []
+    for key, name in baselines:
+        if evidence.get(key) is not None:
+            gain = evidence[key] - evidence["nll_nats"]
+            sayings.append(f"{nats(abs(gain))} nats {'better' if gain > 0 else 'worse'} than {name}")
+    said = [f"That is {' and '.join(sayings)}."] if sayings else []
+    if evidence.get("floor_nats") is not None:
+        said.append(
+            f"No model can do better than {nats(evidence['floor_nats'])} nats on these images, the data's own density: "
+            f"this one pays {nats(evidence['regret_nats'])} ± {nats(evidence['regret_se'])} more."
+        )
+    return [" ".join(said)] if said else []

@@ -1,0 +1,1 @@
+"""Models that encode and decode but have no density: no likelihood is claimed for them."""

@@ -1,0 +1,52 @@
+"""Blocks that two families share. An edit here retrains everybody: kept small and still."""
+
+from typing import Literal
+
+import keras
+
+from pipeline import Refusal
+
+Body = Literal["dense", "conv"]
+
+
+def encoder(body: Body, widths: list[int], shape: tuple[int, int, int], outputs: int, dropout: float) -> keras.Sequential:
+    """[B, H, W, C] -> [B, outputs]. `widths`: units, or channels of 3x3 convolutions, all but the first with stride 2."""
+    layers = [] if body == "conv" else [keras.layers.Flatten()]
+    if body == "conv":
+        small_side(shape, widths)
+        for i, channels in enumerate(widths):
+            layers += [keras.layers.Conv2D(channels, 3, 1 if i == 0 else 2, "same", activation="elu"), *drop(dropout)]
+        layers += [keras.layers.Flatten()]
+    else:
+        for units in widths:
+            layers += [keras.layers.Dense(units, activation="elu"), *drop(dropout)]
+    return keras.Sequential([keras.Input(shape), *layers, keras.layers.Dense(outputs)])
+
+
+def decoder(body: Body, widths: list[int], code: int, shape: tuple[int, int, int], dropout: float) -> keras.Sequential:
+    """[B, code] -> [B, H, W, C], the encoder of the same `widths` mirrored."""
+    layers = []
+    if body == "conv":
+        height, width = small_side(shape, widths)
+        layers += [keras.layers.Dense(height * width * widths[-1], activation="elu"), *drop(dropout)]
+        layers += [keras.layers.Reshape((height, width, widths[-1]))]
+        for channels in reversed(widths[:-1]):
+            layers += [keras.layers.Conv2DTranspose(channels, 4, 2, "same", activation="elu"), *drop(dropout)]
+        layers += [keras.layers.Conv2D(shape[-1], 3, 1, "same")]
+    else:
+        for units in reversed(widths):
+            layers += [keras.layers.Dense(units, activation="elu"), *drop(dropout)]
+        layers += [keras.layers.Dense(shape[0] * shape[1] * shape[2]), keras.layers.Reshape(shape)]
+    return keras.Sequential([keras.Input((code,)), *layers])
+
+
+def drop(rate: float) -> list[keras.layers.Layer]:
+    return [keras.layers.Dropout(rate)] if rate else []
+
+
+def small_side(shape: tuple[int, int, int], widths: list[int]) -> tuple[int, int]:
+    """Rows and columns of the smallest map, which must come out even at every halving."""
+    factor = 2 ** (len(widths) - 1)
+    if not widths or shape[0] % factor or shape[1] % factor:
+        raise Refusal(f"network.widths: {len(widths)} convolutions halve {shape[0]}x{shape[1]} images {len(widths) - 1} times")
+    return shape[0] // factor, shape[1] // factor

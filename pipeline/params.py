@@ -1,0 +1,22 @@
+"""Reads params.yaml the way DVC does: YAML 1.2, where 1e-3 is a number and a key may stand only once."""
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline import Refusal
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read(path: Path = ROOT / "params.yaml") -> dict:
+    try:
+        params = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Refusal(f"{path.name}: there is no such file in {path.parent}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise Refusal(f"{path.name}: {' '.join(str(error).split())}") from None
+    if not isinstance(params, dict):
+        raise Refusal(f"{path.name}: expected a mapping of sections, found {type(params).__name__}")
+    return params

@@ -1,0 +1,105 @@
+"""Where outputs live, and how they are written: whole or not at all."""
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline import Refusal
+from pipeline.params import ROOT
+
+SCRATCH = ROOT / ".scratch"  # ignored by git and by DVC: checkpoints, half-run notebooks, wall times
+
+
+def data(name: str) -> Path:
+    return ROOT / "data" / name
+
+
+def weights(run: str) -> Path:
+    """One folder per seed inside."""
+    return ROOT / "artifacts" / "weights" / run
+
+
+def gallery(run: str) -> Path:
+    return ROOT / "artifacts" / "gallery" / f"{run}.npz"
+
+
+def likelihood(run: str) -> Path:
+    return ROOT / "artifacts" / "likelihood" / f"{run}.csv"
+
+
+def result(run: str, file: str) -> Path:
+    return ROOT / "results" / run / file
+
+
+def page(name: str) -> Path:
+    return ROOT / "reports" / "html" / f"{name}.html"
+
+
+@contextmanager
+def writing(path: Path):
+    """A temporary path beside `path` to write a file or a folder to; renamed to `path` only if all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict) -> None:
+    with writing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{path}: cannot be read ({error})") from None
+
+
+def write_csv(path: Path, table) -> None:
+    """`table`: a pandas DataFrame. Nine digits keep every float32 and every hundredth of a nat's billionth."""
+    with writing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def save(model, folder: Path, config: dict) -> None:
+    """`config` is all that `load` needs to build the model again: family, model, spec, network, seed."""
+    folder.mkdir(parents=True)
+    model.save_weights(folder / "model.weights.h5")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def seeds(run: str) -> list[int]:
+    """The seeds that were trained, in the order of their numbers."""
+    found = sorted(int(folder.name) for folder in weights(run).glob("*") if folder.name.isdigit())
+    if not found:
+        raise Refusal(f"{weights(run)}: no trained weights; run `dvc repro train@{run}` or `dvc pull`")
+    return found
+
+
+def load(run: str, seed: int | None = None):
+    """The trained model of a run, of its first seed unless told."""
+    from pipeline import backend, params
+
+    compute = params.read()["compute"]
+    folder = weights(run) / str(seeds(run)[0] if seed is None else seed)
+    config = read_json(folder / "config.json")
+    backend.start(**compute)
+    from pipeline import models
+
+    model = models.build(config["family"], config["model"], config["spec"], config["network"], config["seed"])
+    try:
+        model.load_weights(folder / "model.weights.h5")
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{folder / 'model.weights.h5'}: cannot be loaded ({str(error).splitlines()[0]})") from None
+    return model
