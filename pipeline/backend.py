@@ -18,10 +18,13 @@ def start(
     threads: Annotated[int, Ge(1), Le(1024)],
     precision: Literal["float32", "mixed_bfloat16"],
 ) -> None:
-    """Before keras is imported anywhere. All three change the trained bits, so all three are parameters."""
-    wished = os.environ.get("KERAS_BACKEND", backend)
-    if wished != backend:
-        raise Refusal(f"KERAS_BACKEND={wished} contradicts compute.backend={backend} of params.yaml: unset it")
+    """Before keras is imported anywhere. All three change the trained bits, so all three are parameters.
+
+    backend: what Keras runs on
+    threads: of the CPU, within one operation
+    precision: float32, or mixed_bfloat16: weights in float32, activations in bfloat16
+    """
+    agree(backend)
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if backend == "jax":
@@ -34,6 +37,13 @@ def start(
     if backend == "tensorflow":
         _start_tensorflow(threads)
     keras.config.set_dtype_policy(precision)
+
+
+def agree(backend: str) -> None:
+    """Refuse an environment that asks for another backend than params.yaml."""
+    wished = os.environ.get("KERAS_BACKEND", backend)
+    if wished != backend:
+        raise Refusal(f"KERAS_BACKEND={wished} contradicts compute.backend={backend} of params.yaml: unset it")
 
 
 @contextmanager

@@ -50,14 +50,9 @@ class Spec:
         return x if self.levels is None else x * (2.0 / (self.levels - 1)) - 1.0
 
     def unscaled(self, x):
-        """Back from `scaled`, without rounding: the units of x; what lies outside the levels is clipped."""
+        """Back from `scaled`, neither rounded nor clipped: the units of x."""
         x = ops.cast(x, "float32")
-        return x if self.levels is None else (ops.clip(x, -1.0, 1.0) + 1.0) * ((self.levels - 1) / 2.0)
-
-    def unit(self, x):
-        """x as errors are quoted: [0, 1] for levels, as it is for real values; float32. Takes and gives tensors."""
-        x = ops.cast(x, "float32")
-        return x if self.levels is None else x / (self.levels - 1)
+        return x if self.levels is None else (x + 1.0) * ((self.levels - 1) / 2.0)
 
 
 def generator(seed: int, *name: str | int) -> np.random.Generator:
@@ -70,7 +65,7 @@ class Trainable(keras.Model):
     """Anything with a loss per image."""
 
     def __init__(self, spec: Spec):
-        super().__init__()
+        super().__init__(dtype="float32")  # its layers may compute in less; noise, images and log-probabilities do not
         self.spec = spec
 
     def adapt(self, x: np.ndarray, y: np.ndarray | None) -> None:

@@ -51,7 +51,7 @@ ERFC = (
 
 def log_normal_cdf(x):
     """log Phi(x), accurate in both tails, with finite gradients."""
-    u = ops.abs(x) * math.sqrt(0.5)
+    u = ops.where(x > 0, x, -x) * math.sqrt(0.5)  # |x|, but with a slope at 0
     t = 1.0 / (1.0 + 0.5 * u)
     polynomial = ops.zeros_like(t)
     for coefficient in reversed(ERFC):

@@ -1,4 +1,10 @@
-"""Blocks that two families share. An edit here retrains everybody: kept small and still."""
+"""Blocks that two families share. An edit here retrains everybody: kept small and still.
+
+body: dense layers, or conv: 3x3 convolutions, all but the first with stride 2
+widths: the units, or channels, of each hidden layer of the encoder; the decoder mirrors them
+dropout: the share of hidden units that training leaves out
+Under mixed precision the hidden layers compute in 16 bits and the last one in 32.
+"""
 
 from typing import Literal
 
@@ -20,7 +26,7 @@ def encoder(body: Body, widths: list[int], shape: tuple[int, int, int], outputs:
     else:
         for units in widths:
             layers += [keras.layers.Dense(units, activation="elu"), *drop(dropout)]
-    return keras.Sequential([keras.Input(shape), *layers, keras.layers.Dense(outputs)])
+    return keras.Sequential([keras.Input(shape), *layers, keras.layers.Dense(outputs, dtype="float32")])
 
 
 def decoder(body: Body, widths: list[int], code: int, shape: tuple[int, int, int], dropout: float) -> keras.Sequential:
@@ -32,11 +38,12 @@ def decoder(body: Body, widths: list[int], code: int, shape: tuple[int, int, int
         layers += [keras.layers.Reshape((height, width, widths[-1]))]
         for channels in reversed(widths[:-1]):
             layers += [keras.layers.Conv2DTranspose(channels, 4, 2, "same", activation="elu"), *drop(dropout)]
-        layers += [keras.layers.Conv2D(shape[-1], 3, 1, "same")]
+        layers += [keras.layers.Conv2D(shape[-1], 3, 1, "same", dtype="float32")]
     else:
         for units in reversed(widths):
             layers += [keras.layers.Dense(units, activation="elu"), *drop(dropout)]
-        layers += [keras.layers.Dense(shape[0] * shape[1] * shape[2]), keras.layers.Reshape(shape)]
+        outputs = keras.layers.Dense(shape[0] * shape[1] * shape[2], dtype="float32")
+        layers += [outputs, keras.layers.Reshape(shape, dtype="float32")]
     return keras.Sequential([keras.Input((code,)), *layers])
 
 

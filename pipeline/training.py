@@ -32,9 +32,14 @@ def fit(
 ) -> list[dict]:
     """The history, a row per epoch; `model` is left with the weights whose validation loss was least.
 
-    schedule: `cosine` falls to 1 % of the learning rate over the run; warmup: the share of steps that the rate rises
-    linearly before; clip_norm: of all gradients together; weight_decay: decoupled; averaging: the momentum of a moving
-    average of the weights, which is then what is validated and kept.
+    epochs: passes over the training images
+    batch_size: images per step
+    learning_rate: of Adam, at its highest
+    schedule: constant, or cosine: falls to 1 % of the learning rate over the run
+    warmup: the share of all steps in which the rate rises linearly before
+    clip_norm: the largest norm of all gradients together; null: any
+    weight_decay: decoupled, as in AdamW
+    averaging: the momentum of a moving average of the weights, which is then what is validated and kept; null: none
     """
     batches = Training(images.train, model, seed, batch_size, images.redraw)
     model.adapt(images.train.x, images.train.y)

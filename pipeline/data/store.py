@@ -4,10 +4,16 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from pipeline import Refusal
+
+# What the arguments of several sources may be.
+Count = Annotated[int, Ge(1), Le(10_000_000)]
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
 SPLITS = ("train", "valid", "test")
 PARTS = ("x", "y", "factors", "log_prob")

@@ -5,10 +5,12 @@ from html import escape
 
 from IPython.display import HTML, display
 
+from pipeline.figures.style import plain
+
 
 def rich(text: str) -> str:
     """Escaped, but for **strong** and `code` as in Markdown."""
-    text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escape(text))
+    text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", plain(text))
     return re.sub(r"`(.+?)`", r"<code>\1</code>", text)
 
 
@@ -46,8 +48,11 @@ def pre(text: str) -> None:
     display(HTML(f"<pre>{escape(text)}</pre>"))
 
 
-def table(rows: list[dict], caption: str = "") -> None:
-    """One row per dict, its keys the heads; a column that is empty throughout is left out; numbers stand right."""
+def table(rows: list[dict], caption: str = "", fold: str = "", half: bool = False) -> None:
+    """One row per dict, its keys the heads; a column that is empty throughout is left out; numbers stand right.
+
+    `fold`: what stands instead until a reader opens it; `half`: leaves room for a figure beside it.
+    """
     names = [name for name in rows[0] if any(cell(row[name]) for row in rows)]
     numeric = {name for name in names if all(re.match(r"^[-+−±]?[\d,.]*\d", cell(row[name]) or "0") for row in rows)}
 
@@ -56,9 +61,16 @@ def table(rows: list[dict], caption: str = "") -> None:
         return "<tr>" + "".join(f"<{tag}{marks[name]}>{cell(values[name])}</{tag}>" for name in names) + "</tr>"
 
     body = "".join(line("td", row) for row in rows)
-    said = f"<p class='caption'>{rich(caption)}</p>" if caption else ""
+    said = f'<p class="caption">{rich(caption)}</p>' if caption else ""
     inside = f"<table><thead>{line('th', dict(zip(names, names, strict=True)))}</thead><tbody>{body}</tbody></table>"
-    display(HTML(f'<div class="table" tabindex="0">{inside}</div>{said}'))
+    whole = f'<div class="block{" half" if half else ""}"><div class="table" tabindex="0">{inside}</div>{said}</div>'
+    display(HTML(f"<details><summary>{escape(fold)}</summary>{whole}</details>" if fold else whole))
+
+
+def settings(chosen: dict) -> None:
+    """Parameters as params.yaml nests them, side by side."""
+    items = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(str(value))}</dd></div>" for key, value in flat(chosen).items())
+    display(HTML(f'<dl class="settings">{items}</dl>'))
 
 
 def flat(settings: dict, prefix: str = "") -> dict:

@@ -21,7 +21,7 @@ def sheet(images: np.ndarray, levels: int | None, columns: int, group: int = 1) 
     height, width = height * zoom, width * zoom
     gap = max(2, round(GAP * width))
     rows = -(-count // columns)
-    canvas = np.zeros((top(rows, height, gap, group) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    canvas = np.zeros((top(rows - 1, height, gap, group) + height, columns * (width + gap) - gap, 4), np.uint8)
     for index, tile in enumerate(tiles):
         y, x = top(index // columns, height, gap, group), index % columns * (width + gap)
         canvas[y : y + height, x : x + width, :3] = tile

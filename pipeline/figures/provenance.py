@@ -8,7 +8,7 @@ from pathlib import Path
 
 from IPython.display import HTML
 
-from pipeline.figures.parts import flat, note, section, table
+from pipeline.figures.parts import note, section, table
 
 PACKAGES = ("numpy", "keras", "tensorflow", "dvc", "papermill")
 
@@ -34,11 +34,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def provenance(root: Path, inputs: list[Path], command: str, settings: dict | None = None) -> None:
+def provenance(root: Path, inputs: list[Path], command: str) -> None:
     """The last section of each page."""
     section("Where this page comes from", f"`{command}` makes it again, byte for byte, from the files below.")
-    if settings is not None:
-        table([{"parameter": key, "value": str(value)} for key, value in flat(settings).items()])
     rows = [{"file": path.relative_to(root).as_posix(), "md5": HTML(f"<code>{md5(path)}</code>")} for path in inputs]
-    table(rows, "MD5 as in dvc.lock; `.dir` marks the hash of a folder's list of files.")
+    fold = f"{len(rows)} files and their hashes" if len(rows) > 12 else ""
+    table(rows, "MD5 as in dvc.lock; `.dir` marks the hash of a folder's list of files.", fold)
     note("Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")

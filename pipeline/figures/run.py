@@ -4,18 +4,39 @@ import ast
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from pipeline.figures import pictures
-from pipeline.figures.style import GREEN, INK, MODELS, MUTED, PAPER, panel
-from pipeline.figures.words import count, nats, percent
-
-SHOWN = 600  # codes on the map at most
+from pipeline.figures.style import DASHES, GREEN, INK, MUTED, PAPER, SOLID, legend, panel, reference
+from pipeline.figures.words import count, kind, nats, percent, small
 
 
 def docstring(source: str) -> str:
     """What a model's file says of itself, read without importing it."""
     return ast.get_docstring(ast.parse(source)) or "The file has no docstring."
+
+
+def title(docstring: str) -> str:
+    """ "Variational autoencoder: auto-encoding variational Bayes." -> "Variational autoencoder"."""
+    return docstring.splitlines()[0].split(":")[0].rstrip(".")
+
+
+def summary(evidence: dict, training: dict, representation: dict) -> dict:
+    """The numbers most asked for, as far as the run has them."""
+    found = {}
+    if kind(evidence) != "none":
+        found["test NLL, nats"] = f"{nats(evidence['nll_nats'])} ± {nats(evidence['nll_se'])}"
+        if "bits_per_dim" in evidence:
+            found["bits per dimension"] = f"{evidence['bits_per_dim']:.3f}"
+        found["kind of number"] = kind(evidence)
+        found["p(pixel)"] = evidence["likelihood"]
+    if "active_units" in representation:
+        found["active dimensions"] = f"{representation['active_units']} of {representation['latent']}"
+    elif "latent" in representation:
+        found["code dimensions"] = count(representation["latent"])
+    if "reconstruction_mse" in representation:
+        found["reconstruction MSE"] = f"{representation['reconstruction_mse']:.4f}"
+    return found | {"parameters": count(training["parameters"]), "best epoch": count(training["best_epoch"])}
 
 
 def losses(history: pd.DataFrame, colour: str):
@@ -29,7 +50,7 @@ def losses(history: pd.DataFrame, colour: str):
     axes.plot(best.epoch, best.valid_loss, "o", color=colour, markerfacecolor=PAPER, markersize=6)
     cut = spread(axes, first.loss, first.valid_loss)
     last = first.iloc[-1]
-    key(axes, {"train": MUTED, "validation": colour})
+    legend(figure, [("train", MUTED, SOLID), ("validation", colour, SOLID)])
     rise = last.valid_loss - best.valid_loss
     end = f"{nats(rise)} higher at the end" if rise >= 0.005 else "no higher at the end"
     text = (
@@ -41,12 +62,12 @@ def losses(history: pd.DataFrame, colour: str):
 
 def terms(history: pd.DataFrame, colour: str):
     """Distortion and rate of the validation images, first seed."""
-    figure, axes = panel("epoch", "nats per image, validation")
+    figure, axes = panel("epoch", "nats, validation")
     first = history[history.seed == history.seed.iloc[0]]
     axes.plot(first.epoch, first.valid_distortion, color=colour)
-    axes.plot(first.epoch, first.valid_rate, color=MUTED, linestyle=(0, (4, 1.5)))
+    axes.plot(first.epoch, first.valid_rate, color=MUTED, linestyle=DASHES)
     cut = spread(axes, first.valid_distortion, first.valid_rate)
-    key(axes, {"distortion": colour, "rate": MUTED})
+    legend(figure, [("distortion", colour, SOLID), ("rate", MUTED, DASHES)])
     best = first.loc[first.valid_loss.idxmin()]
     share = best.valid_rate / (best.valid_rate + best.valid_distortion)
     text = (
@@ -66,13 +87,6 @@ def spread(axes, *curves: pd.Series) -> str:
     return " The first epochs run off the top." if top < high else ""
 
 
-def key(axes, lines: dict[str, str]) -> None:
-    """Names in the colours of their lines, in the corner where falling curves leave room."""
-    for row, (name, colour) in enumerate(lines.items()):
-        axes.plot([0.70, 0.76], [0.93 - 0.1 * row] * 2, color=colour, transform=axes.transAxes, linewidth=2.4)
-        axes.text(0.785, 0.93 - 0.1 * row, name, transform=axes.transAxes, va="center", fontsize=8.5)
-
-
 def k_curve(curve: pd.DataFrame, evidence: dict, colour: str):
     figure, axes = panel("importance draws per image", "NLL, nats per image")
     first = curve[curve.seed == curve.seed.iloc[0]]
@@ -82,18 +96,21 @@ def k_curve(curve: pd.DataFrame, evidence: dict, colour: str):
     axes.set_xscale("log")
     axes.set_xticks(first.k, [count(k) for k in first.k])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.margins(x=0.08)
+    axes.margins(x=0.08, y=0.12)
+    low, high = (first.nll_nats - 1.96 * first.nll_se).min(), (first.nll_nats + 1.96 * first.nll_se).max()
+    far = []
     for field, name, tone in (
         ("independent_nats", "independent pixels", MUTED),
         ("chain_nats", "logistic chain", MUTED),
         ("floor_nats", "floor", GREEN),
     ):
-        if evidence.get(field) is not None:
-            axes.axhline(evidence[field], color=tone, linewidth=1, linestyle=(0, (2, 2)))
-            axes.annotate(
-                f"{name} {nats(evidence[field])}", (1, evidence[field]), (0, 3), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", fontsize=8, color=tone,
-            )  # fmt: skip
+        value = evidence.get(field)
+        if value is None:
+            continue
+        if low - 1.5 * (high - low) < value < high + 1.5 * (high - low):
+            reference(axes, value, f"{name} {nats(value)}", tone, left=value < first.nll_nats.iloc[0])
+        else:
+            far.append(f"{name} {nats(value)}")
     one, most = first.iloc[0], first.iloc[-1]
     text = (
         f"From {count(int(one.k))} to {count(int(most.k))} draws the bound falls by "
@@ -102,7 +119,43 @@ def k_curve(curve: pd.DataFrame, evidence: dict, colour: str):
     if len(first) > 2:
         step = first.iloc[-2]
         text += f"; the last step, from {count(int(step.k))}, takes {nats(step.nll_nats - most.nll_nats)} of it"
-    return figure, "Importance bound on the NLL by number of draws, with baselines", text + ". Bars: 95 %."
+    off = f". Bars: 95 %. Off the chart: {', '.join(far)}." if far else ". Bars: 95 %."
+    return figure, "Importance bound on the NLL by number of draws, with baselines", text + off
+
+
+def surprise(likelihood: pd.DataFrame, evidence: dict, colour: str):
+    """How the NLL is spread over test images, and how far the importance weights can be trusted."""
+    first = likelihood[likelihood.seed == likelihood.seed.iloc[0]]
+    figure, axes = panel("NLL of an image, nats", "test images")
+    axes.hist(-first.log_prob_nats, bins=30, color=colour, histtype="stepfilled")
+    mean = -first.log_prob_nats.mean()
+    axes.axvline(mean, color=INK, linewidth=1)
+    axes.text(mean, 1.02, f"mean {nats(mean)}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
+    low, high = (-first.log_prob_nats).quantile([0.05, 0.95])
+    text = f"Nine of ten test images have an NLL between {nats(low)} and {nats(high)} nats."
+    if first.ess.notna().any() and evidence.get("draws"):
+        text += (
+            f" Of {count(evidence['draws'])} draws the median image has an effective {first.ess.median():,.0f}, "
+            f"the worst {first.ess.min():,.1f}."
+        )
+    return figure, "Histogram of the NLL of test images", text
+
+
+def estimates(rows: pd.DataFrame) -> list[dict]:
+    return [
+        {
+            "seed": str(row.seed),
+            "estimator": row.estimator,
+            "draws": count(int(row.draws)) if pd.notna(row.draws) else "",
+            "images": count(int(row.images)),
+            "NLL, nats": nats(row.nll_nats),
+            "± over images": nats(row.nll_se),
+            "± of the estimator": small(row.nll_mc_se) if pd.notna(row.nll_mc_se) else "",
+            "errs": {"nll_too_high": "too high", "nll_too_low": "too low"}.get(row.direction, ""),
+            "measure": row.measure,
+        }
+        for row in rows.itertuples()
+    ]
 
 
 def real(images: np.ndarray, levels: int | None):
@@ -134,78 +187,6 @@ def rows_of(first: np.ndarray, second: np.ndarray, columns: int):
     count = len(first) // columns * columns
     for start in range(0, count, columns):
         yield first[start : start + columns], second[start : start + columns].astype(np.float64)
-
-
-def traversals(images: np.ndarray, values: np.ndarray, levels: int | None):
-    dims, steps = images.shape[:2]
-    moved = images.reshape(dims, steps, -1)
-    change = np.sqrt(((moved[:, -1] - moved[:, 0]) ** 2).mean(axis=1))
-    order = np.argsort(-change, kind="stable")
-    labels = [f"z{dim + 1}" for dim in order]
-    text = (
-        f"One row per dimension of the code, from {values[order[0]].min():.1f} to {values[order[0]].max():.1f}, "
-        f"the others held still; rows in order of how much they change the image. {labels[0]} changes it most"
-        + (f", {labels[-1]} {change[order[0]] / max(change[order[-1]], 1e-9):.1f} times less." if dims > 1 else ".")
-    )
-    sheet = images[order].reshape(-1, *images.shape[2:])
-    return pictures.grid(sheet, levels, steps, labels), "What each dimension of the code does to the image", text
-
-
-def code_map(codes: np.ndarray, labels: np.ndarray | None):
-    """The plane of the first two principal components; a class is its own numeral, so colour is not needed to read it."""
-    centred = np.asarray(codes, np.float64) - np.mean(codes, axis=0)
-    _, scale, axes_of = np.linalg.svd(centred, full_matrices=False)
-    axes_of = axes_of[:2] * np.sign(axes_of[:2][np.arange(len(axes_of[:2])), np.abs(axes_of[:2]).argmax(axis=1)])[:, None]
-    plane = centred @ axes_of.T
-    if plane.shape[1] == 1:
-        plane = np.column_stack([plane, np.zeros(len(plane))])
-    share = float((scale[:2] ** 2).sum() / (scale**2).sum())
-    shown = plane[:SHOWN]
-    figure, axes = panel("first principal component of the codes", "second", height=3.4)
-    axes.grid(False)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    if labels is None:
-        axes.plot(*shown.T, "o", color=MUTED, markersize=3, alpha=0.6)
-    else:
-        for label in np.unique(labels[:SHOWN]):
-            points = shown[labels[:SHOWN] == label]
-            style = {"marker": f"${label}$", "markersize": 5.5, "markeredgewidth": 0, "linestyle": ""}
-            axes.plot(*points.T, color=(*MODELS, INK, MUTED)[int(label) % 8], **style)
-    text = f"{count(len(shown))} test images; the plane holds {percent(share)} of the variance of {codes.shape[1]} dimensions."
-    if labels is not None:
-        text += f" In it, {percent(neighbours(plane, labels))} of the images lie nearest to one of their own class."
-    return figure, "Map of the codes of test images", text
-
-
-def neighbours(plane: np.ndarray, labels: np.ndarray) -> float:
-    """Share of points whose nearest other point has their label."""
-    plane, labels = plane[:2000], np.asarray(labels[:2000])
-    distance = ((plane[:, None] - plane[None]) ** 2).sum(axis=-1)
-    np.fill_diagonal(distance, np.inf)
-    return float((labels[distance.argmin(axis=1)] == labels).mean())
-
-
-def probes(numbers: dict, colour: str):
-    """Accuracy of logistic regression by number of labels: on codes, raw pixels and PCA."""
-    sizes = [name.removeprefix("probe_") for name in numbers if name.startswith("probe_") and not name.endswith("_sd")]
-    figure, axes = panel("labels of the training set", "accuracy on test images")
-    for shift, (kind, name, tone, marker) in enumerate(
-        (("probe", "codes", colour, "o"), ("raw", "raw pixels", INK, "s"), ("pca", "PCA", MUTED, "D"))
-    ):
-        x = np.arange(len(sizes)) + (shift - 1) * 0.07
-        y = [numbers.get(f"{kind}_{size}", np.nan) for size in sizes]
-        sd = [numbers.get(f"{kind}_{size}_sd", 0.0) for size in sizes]
-        axes.errorbar(x, y, sd, color=tone, marker=marker, markersize=5, capsize=2.5, elinewidth=1, linewidth=1.3)
-        axes.plot(0.62, 0.28 - 0.1 * shift, marker, color=tone, transform=axes.transAxes, markersize=5)
-        axes.text(0.65, 0.28 - 0.1 * shift, name, transform=axes.transAxes, va="center", fontsize=8.5)
-    axes.set_xticks(range(len(sizes)), sizes)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-    few = sizes[0]
-    parts = [f"{name} {percent(numbers[f'{kind}_{few}'])}" for kind, name in
-             (("probe", "codes"), ("raw", "raw pixels"), ("pca", "PCA")) if f"{kind}_{few}" in numbers]  # fmt: skip
-    text = f"With {few} labels: {', '.join(parts)}. Bars: one standard deviation over draws of the labels."
-    return figure, "Accuracy of logistic regression by number of labels", text
 
 
 def extremes(likelihood: pd.DataFrame, images: np.ndarray, levels: int | None, most: bool):

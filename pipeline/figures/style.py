@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 INK, MUTED, RULE, PAPER = "#1c1d20", "#66686e", "#d9d8d3", "#fdfdfb"
 # Okabe & Ito 2008, without its yellow and black, which one of the two backgrounds would swallow.
@@ -50,6 +51,8 @@ matplotlib.rcParams.update(
     }
 )
 
+SOLID, DASHES, DOTS = "-", (0, (4, 1.5)), (0, (2, 2))
+LINES = (SOLID, DASHES, DOTS)
 WIDTH = 4.2  # inches of every figure: a phone shows them one below the other at their size, a desk two side by side
 
 
@@ -63,29 +66,57 @@ def panel(xlabel: str = "", ylabel: str = "", height: float = 2.5):
     figure = Figure((WIDTH, height))
     axes = figure.add_axes((0.115, 0.46 / height, 0.865, 1 - 0.76 / height))
     axes.set_xlabel(xlabel)
-    axes.set_title(ylabel, loc="left", x=-0.105, pad=9, fontsize=8.5, color=MUTED)
+    axes.set_title(ylabel, loc="left", x=-0.133, pad=9, fontsize=8.5, color=MUTED)
     return figure, axes
 
 
+def legend(figure: Figure, entries: list[tuple[str, str, str]]) -> None:
+    """(name, colour, line style or marker), in one row at the top right, where no curve runs."""
+    y = 1 - 0.138 / figure.get_figheight()
+    x = 0.995 - sum(0.095 + 0.0145 * len(name) for name, _, _ in entries)
+    for name, tone, mark in entries:
+        x += 0.035
+        if mark in LINES:
+            figure.add_artist(Line2D([x - 0.018, x + 0.018], [y, y], color=tone, linestyle=mark, linewidth=1.7))
+        else:
+            figure.add_artist(Line2D([x], [y], color=tone, marker=mark, markersize=5, linestyle=""))
+        figure.text(x + 0.032, y, name, va="center_baseline", fontsize=8.5)
+        x += 0.06 + 0.0145 * len(name)
+
+
+def reference(axes, value: float, name: str, tone: str, left: bool) -> None:
+    """A horizontal line to compare with, its name at the end where no curve runs."""
+    axes.axhline(value, color=tone, linewidth=1, linestyle=DOTS, zorder=0)
+    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "left" if left else "right"}
+    shift = (3, -10) if left else (-3, 3)
+    axes.annotate(name, (0 if left else 1, value), shift, color=tone, fontsize=8, **place)
+
+
+def plain(text: str) -> str:
+    """Escaped, and no line ends between a number and its sign."""
+    return re.sub(r"(?<=\d) (?=%)|(?<=±) ", "\u00a0", escape(text))
+
+
 def svg(figure: Figure, alt: str) -> str:
-    """An inline SVG without a name of a font, a fixed size, a date or an id that another figure on the page may have."""
+    """An inline SVG without a font's name, a date or an id that another figure on the page may have."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r' id="\w+_\d+"| xmlns\S+| version="1.1"|font-family: [^;"]+;? ?| transform="rotate\(-0 [^"]*"', "", text)
+    text = re.sub(r' id="[\w.]+_\d+"| xmlns\S+| version="1.1"|font-family: [^;"]+;? ?| transform="rotate\(-0 [^"]*"', "", text)
     text = text.replace("xlink:href", "href")
     text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>f{zlib.crc32(text.encode()):08x}-", text)
-    text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', f'role="img" aria-label="{escape(alt)}"', text, count=1)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
     for value, name in VARIABLES.items():
         text = text.replace(value, f"var(--{name}, {value})")
     return text
 
 
-def show(figure: Figure, alt: str, caption: str) -> None:
-    """Put a figure on the page: the alt text says what is drawn, the caption what can be read off it."""
-    display(HTML(f"<figure>\n{svg(figure, alt)}<figcaption>{escape(caption)}</figcaption>\n</figure>"))
+def show(figure: Figure, alt: str, caption: str, small: bool = False) -> None:
+    """Put a figure on the page, two or (small) three in a row: the alt text says what is drawn, the caption what it shows."""
+    kind = ' class="small"' if small else ""
+    display(HTML(f"<figure{kind}>\n{svg(figure, alt)}<figcaption>{plain(caption)}</figcaption>\n</figure>"))
 
 
 def css() -> str:

@@ -7,6 +7,11 @@ def nats(value: float) -> str:
     return f"{value:,.2f}"
 
 
+def small(value: float) -> str:
+    """An error of an error: two digits, wherever they stand."""
+    return f"{value:.2g}"
+
+
 def count(number: int) -> str:
     return f"{number:,}"
 
@@ -46,41 +51,42 @@ def errs(evidence: dict) -> str:
         if sort == "bound":
             return "This number is an upper bound: the model's true NLL lies at or below it."
         return (
-            "This number is an estimate that errs on one side: on average it is too high, never too low, "
-            "so the model is at least this good."
+            "This number is an estimate whose error has a direction: on average it comes out too high, so if anything the "
+            "model is better than this."
         )
     if direction == "nll_too_low":
         return "This number errs on the flattering side: the model's true NLL is likely higher."
     return "This number is an estimate that may err on either side."
 
 
-def headline(run: str, chosen: dict, evidence: dict) -> list[str]:
-    """What the model is and what its number is, two or three paragraphs; **strong** as in Markdown."""
-    model, data = chosen["model"], chosen["data"]
+def headline(chosen: dict, title: str, evidence: dict) -> list[str]:
+    """What the model is and what its number is, in two or three paragraphs. `title`: of the model, for people."""
+    what = f"{title}, trained on {chosen['data']}."
     if kind(evidence) == "none":
         return [
-            f"**{run}** is the model {model}, trained on {data}. **It has no likelihood**: it defines no probability of "
-            "an image, so there is no number that could stand beside those of the other models.",
+            f"{what} **It has no likelihood**: it defines no probability of an image, so there is no number that could "
+            "stand beside those of the other models.",
             "It can be judged by what it reconstructs and by what its codes are good for, below.",
         ]
     unit = "nats of a density" if evidence["measure"] == "density" else "nats"
     bits = f" ({evidence['bits_per_dim']:.3f} bits per dimension)" if "bits_per_dim" in evidence else ""
     first = (
-        f"**{run}** is the model {model}, trained on {data}. It gives a test image it has never seen "
-        f"**{nats(evidence['nll_nats'])} {unit}** of negative log-likelihood{bits}; the 95 % interval is "
-        f"{nats(evidence['nll_low'])} to {nats(evidence['nll_high'])}. Lower is better."
+        f"{what} Its negative log-likelihood (NLL) of a test image is **{nats(evidence['nll_nats'])} {unit}**{bits}, with a "
+        f"95 % interval from {nats(evidence['nll_low'])} to {nats(evidence['nll_high'])}. Lower is better."
     )
-    noise = f"; the estimator's own noise is ± {nats(evidence['nll_mc_se'])}" if evidence.get("nll_mc_se") else ""
-    second = (
-        f"{errs(evidence)} It comes from {how(evidence)}, on {count(evidence['images'])} test images. "
-        f"The standard error over images is ± {nats(evidence['nll_se'])}{noise}."
-    )
-    return [first, second, *beside(evidence)]
+    second = f"{errs(evidence)} It comes from {how(evidence)}, on {count(evidence['images'])} test images."
+    third = f"The standard error over images is {nats(evidence['nll_se'])} nats"
+    if evidence.get("nll_mc_se"):
+        third += f", the estimator's own noise {small(evidence['nll_mc_se'])}"
+    if evidence.get("nll_seed_sd"):
+        third += f", and from one training seed to another it varies by {nats(evidence['nll_seed_sd'])}"
+    return [first, f"{second} {third}.", *beside(evidence)]
 
 
 def beside(evidence: dict) -> list[str]:
     """The number beside baselines and floor."""
-    baselines = (("independent_nats", "independent pixels"), ("chain_nats", "a logistic model of each pixel"))
+    chain = "a Gaussian with a full covariance" if evidence["measure"] == "density" else "a chain of logistic regressions"
+    baselines = (("independent_nats", "independent pixels"), ("chain_nats", chain))
     sayings = []
     for key, name in baselines:
         if evidence.get(key) is not None:
@@ -89,7 +95,7 @@ def beside(evidence: dict) -> list[str]:
     said = [f"That is {' and '.join(sayings)}."] if sayings else []
     if evidence.get("floor_nats") is not None:
         said.append(
-            f"No model can do better than {nats(evidence['floor_nats'])} nats on these images, the data's own density: "
-            f"this one pays {nats(evidence['regret_nats'])} ± {nats(evidence['regret_se'])} more."
+            f"Under the distribution they were drawn from, the test images cost {nats(evidence['floor_nats'])} nats, and on "
+            f"average no model does better: this one pays {nats(evidence['regret_nats'])} ± {nats(evidence['regret_se'])} more."
         )
     return [" ".join(said)] if said else []

@@ -6,7 +6,10 @@ from pipeline.base import Encodes, Trainable
 
 
 class Autoencoder(Trainable, Encodes):
-    """loss = |x - x'|^2 summed over the image, pixels scaled as the network sees them."""
+    """loss = |x - x'|^2 summed over the image, pixels scaled as the network sees them.
+
+    latent: the dimension of z
+    """
 
     def terms(self, x, eps, y=None, training=False):
         target = self.spec.scaled(x)

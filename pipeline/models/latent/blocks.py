@@ -12,7 +12,7 @@ class Warmup(keras.layers.Layer):
     """beta rises linearly from 0 to 1 over the first `steps` steps of training; outside training it is 1."""
 
     def __init__(self, steps: int):
-        super().__init__()
+        super().__init__(dtype="float32")
         self.steps = steps
         self.clock = self.add_weight(name="clock", shape=(), initializer="zeros", trainable=False)
 
@@ -27,6 +27,10 @@ class LatentModel(Trainable, Latent):
     """-ELBO = distortion + rate,   distortion = -E_q log p(x | z),   rate = KL(q(z | x) || p(z)).
 
     In training the rate is weighted by beta; the reported and selected loss always has beta = 1.
+
+    latent: the dimension of z
+    likelihood: p(x | z): bernoulli for two levels, categorical or discretised-normal for any, normal for real values
+    warmup: the steps of training over which beta rises from 0 to 1
     """
 
     def __init__(self, spec, latent: int, likelihood_name: LikelihoodName, warmup: int):

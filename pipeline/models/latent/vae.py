@@ -38,7 +38,7 @@ class Model(LatentModel):
 
     def posterior(self, x, y=None, training=False):
         mean, log_var = ops.split(self.encoder(self.spec.scaled(x), training=training), 2, axis=-1)
-        return {"mean": ops.cast(mean, "float32"), "log_var": ops.cast(log_var, "float32")}
+        return {"mean": mean, "log_var": log_var}
 
     def propose(self, q, eps, scale=1.0):
         log_var = q["log_var"] + ops.log(scale)

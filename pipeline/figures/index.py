@@ -1,0 +1,191 @@
+"""The figures and tables of the page that shows all runs side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.figures import pictures
+from pipeline.figures.parts import link
+from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, WIDTH, Figure, colour
+from pipeline.figures.words import KINDS, count, kind, nats
+
+MARKS = {"exact": "o", "estimate": "D", "bound": "<"}
+STRIP = 10  # images of each run
+
+
+def headline(runs: dict, evidence: dict[str, dict]) -> list[str]:
+    """How much there is, and the best of each data set; mass and density apart."""
+    first = (
+        f"{plural(len(runs), 'run')} on {plural(len({run['data'] for run in runs.values()}), 'data set')}. "
+        "Lower is better, and only numbers on the same data can be compared."
+    )
+    best = []
+    for data, measure in groups(runs, evidence):
+        ranked = rank(runs, evidence, data, measure)
+        if ranked:
+            one = evidence[ranked[0]]
+            best.append(
+                f"{data}: **{ranked[0]}** is ahead with **{nats(one['nll_nats'])}** "
+                f"{'nats of a density' if measure == 'density' else 'nats'} per image "
+                f"({kind(one)}; 95 % interval {nats(one['nll_low'])} to {nats(one['nll_high'])})."
+            )
+    return [first, *best]
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def groups(runs: dict, evidence: dict[str, dict]) -> list[tuple[str, str | None]]:
+    """(data, measure), in the order of params.yaml: what may stand in one chart."""
+    found = dict.fromkeys((run["data"], evidence[name].get("measure")) for name, run in runs.items())
+    with_density = {data for data, measure in found if measure}
+    return [(data, measure) for data, measure in found if measure or data not in with_density]
+
+
+def title(data: str, measure: str | None, others: list[str]) -> tuple[str, str]:
+    """The heading of a group and what is missing from its chart."""
+    text = "The nats are those of a density, not of a probability. " if measure == "density" else ""
+    if others:
+        text += f"Without a likelihood: {', '.join(others)}."
+    return data, text.strip()
+
+
+def rank(runs: dict, evidence: dict[str, dict], data: str, measure: str | None) -> list[str]:
+    """Runs with an NLL, the best first."""
+    chosen = [n for n, run in runs.items() if run["data"] == data and evidence[n].get("measure") == measure and measure]
+    return sorted(chosen, key=lambda name: evidence[name]["nll_nats"])
+
+
+def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
+    """One row per run, the best on top; baselines and the floor as lines; the mark says what kind of number it is."""
+    references = lines(evidence[names[0]])
+    row, head, foot = 0.5, 0.16 * len(references) + 0.08, 0.62
+    height = head + row * len(names) + foot
+    figure = Figure((WIDTH, height))
+    axes = figure.add_axes((0.02, foot / height, 0.96, row * len(names) / height))
+    for y, name in enumerate(reversed(names)):
+        one = evidence[name]
+        sort, tone = kind(one), colour(runs[name]["model"])
+        mark = ">" if sort == "bound" and one["direction"] == "nll_too_low" else MARKS[sort]
+        axes.plot([one["nll_low"], one["nll_high"]], [y - 0.2] * 2, color=tone, linewidth=2.6, solid_capstyle="round")
+        fill = tone if sort == "exact" else PAPER
+        axes.plot(one["nll_nats"], y - 0.2, mark, color=tone, markerfacecolor=fill, markersize=7, markeredgewidth=1.6, zorder=5)
+        box = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": {"fc": PAPER, "ec": "none", "pad": 1}}
+        axes.text(0, y + 0.17, name, **box)
+        axes.text(1, y + 0.17, nats(one["nll_nats"]), ha="right", **box)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_yticks([])
+    axes.plot([value for _, value, _ in references], [0] * len(references), linestyle="")  # widens the axis only
+    axes.margins(x=0.05)
+    axes.set_xlim(axes.get_xlim())
+    for level, (name, value, tone) in enumerate(references):
+        where, y = axes.get_xaxis_transform(), 1 + (0.16 * (len(references) - level) - 0.08) / (row * len(names))
+        axes.plot([value] * 2, [0, y], color=tone, linewidth=1, linestyle=DOTS, zorder=0, transform=where, clip_on=False)
+        right = value < sum(axes.get_xlim()) / 2
+        place = {"xycoords": where, "textcoords": "offset points", "ha": "left" if right else "right", "va": "center"}
+        axes.annotate(f"{name} {nats(value)}", (value, y), (4 if right else -4, 0), color=tone, fontsize=8, **place)
+    axes.set_xlabel("test NLL, nats per image; lower is better")
+    legend(figure, {kind(evidence[name]) for name in names}, height)
+    return figure, "Test NLL of each run with 95 % intervals, baselines and floor", said(names, evidence)
+
+
+def lines(one: dict) -> list[tuple[str, float, str]]:
+    known = (
+        ("floor_nats", "floor", GREEN),
+        ("chain_nats", "logistic chain", MUTED),
+        ("independent_nats", "independent", MUTED),
+    )
+    return [(name, one[key], tone) for key, name, tone in known if one.get(key) is not None]
+
+
+def legend(figure: Figure, sorts: set[str], height: float) -> None:
+    x = 0.02
+    axes = figure.add_axes((0, 0, 1, 0.2 / height))
+    axes.axis("off")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    for sort in KINDS:
+        if sort in sorts:
+            axes.plot(x + 0.015, 0.55, MARKS[sort], color=INK, markerfacecolor=INK if sort == "exact" else PAPER, markersize=6)
+            axes.text(x + 0.045, 0.55, sort, va="center", fontsize=8.5)
+            x += 0.075 + 0.024 * len(sort)
+
+
+def said(names: list[str], evidence: dict[str, dict]) -> str:
+    """What the chart shows: the first two and whether their intervals overlap."""
+    best = evidence[names[0]]
+    if len(names) == 1:
+        text = f"{names[0]} is the only run with a likelihood here: {nats(best['nll_nats'])} nats."
+    else:
+        second = evidence[names[1]]
+        overlap = second["nll_low"] <= best["nll_high"]
+        text = (
+            f"{names[0]} is {nats(second['nll_nats'] - best['nll_nats'])} nats ahead of {names[1]}; their intervals "
+            f"{'overlap: the paired difference in the table says more' if overlap else 'do not overlap'}."
+        )
+    return text + " Bars: 95 % over test images."
+
+
+def strip(names: list[str], galleries: dict, tests: np.ndarray, levels: int | None):
+    """Real images, then a row of each run: what it draws, or what it reconstructs where it cannot draw."""
+    rows = [("real test images", np.asarray(tests[:STRIP]))]
+    drawn = 0
+    for name in names:
+        if "samples" in galleries[name]:
+            rows.append((f"{name}, samples", galleries[name]["samples"]))
+            drawn += 1
+        elif "reconstructions" in galleries[name]:
+            rows.append((f"{name}, reconstructions (it cannot draw)", galleries[name]["reconstructions"]))
+    text = f"{plural(drawn, 'run')} can draw images; the first {STRIP} of each, none picked."
+    if len(rows) - 1 > drawn:
+        text += " A reconstruction starts from a real image and is no sample."
+    return pictures.strips(rows, levels, STRIP), "Real images above a row of images of each run", text
+
+
+TABLE = (
+    "Behind the best: mean difference per image to the first run, ± its standard error, on the same images. Recon. MSE: per "
+    "pixel, on a scale from 0 to 1. Probe: accuracy of logistic regression on the codes of 100 labelled images."
+)
+
+
+def rows(names: list[str], runs: dict, evidence: dict, training: dict, representation: dict, paired: dict) -> list[dict]:
+    """The table of a data set; where a run has nothing to say the cell is empty."""
+    table = []
+    for name in names:
+        one, sort = evidence[name], kind(evidence[name])
+        numbers, code = sort != "none", representation[name]
+        table.append(
+            {
+                "run": link(name, f"{name}.html"),
+                "NLL (nats)": nats(one["nll_nats"]) if numbers else "",
+                "95 % interval": f"{nats(one['nll_low'])} – {nats(one['nll_high'])}" if numbers else "",
+                "behind the best": paired.get(name, ""),
+                "bits/dim": f"{one['bits_per_dim']:.3f}" if "bits_per_dim" in one else "",
+                "kind": sort if numbers else "no likelihood",
+                "recon. MSE": f"{code['reconstruction_mse']:.4f}" if "reconstruction_mse" in code else "",
+                "probe": f"{100 * code['probe_100']:.1f} %" if "probe_100" in code else "",
+                "parameters": count(training[name]["parameters"]),
+                "epochs": count(training[name]["epochs"]),
+                "flags": one.get("flags", ""),
+            }
+        )
+    return table
+
+
+def differences(names: list[str], likelihoods: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """How far each run is behind the best on the same images: the mean difference and its standard error, in nats."""
+    by_image = {name: likelihoods[name].groupby("image").log_prob_nats.mean() for name in names}
+    out = {}
+    for name in names[1:]:
+        difference = by_image[names[0]] - by_image[name]
+        out[name] = f"{nats(difference.mean())} ± {nats(difference.sem())}"
+    return out
+
+
+def leftovers(root: Path, runs: dict) -> list[str]:
+    """Outputs of runs that params.yaml no longer has."""
+    folders = [path for path in (root / "results").glob("*") if path.is_dir() and any(path.iterdir())]
+    files = [*(root / "artifacts" / "gallery").glob("*.npz"), *(root / "artifacts" / "likelihood").glob("*.csv")]
+    found = [path for path in folders if path.name not in runs] + [path for path in files if path.stem not in runs]
+    return sorted(path.relative_to(root).as_posix() for path in found if not path.name.startswith("."))

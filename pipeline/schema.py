@@ -1,0 +1,230 @@
+"""Refuses a params.yaml that makes no sense, in one line that names the key. The signatures in the code are the schema."""
+
+import difflib
+import inspect
+import re
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import FunctionType
+from typing import Annotated, get_type_hints
+
+from annotated_types import MinLen
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from pipeline import Refusal, backend, evidence
+from pipeline.data.store import Seed
+from pipeline.params import ROOT
+
+CODE = Path(__file__).parent
+NAME = "[a-z0-9][a-z0-9-]{0,63}"  # of data sets, evidence blocks and runs: folders, pages and stages are called so
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Params(Block):
+    compute: dict = Field(description="what the numbers are computed with; all of it changes the last bits of the results")
+    data: dict = Field(description="data sets by name")
+    evidence: dict = Field(description="settings of likelihood estimation by name")
+    runs: dict = Field(description="models, each on a data set, by name")
+
+
+class Data(Block):
+    source: str = Field(description="where the images come from: a file `pipeline/data/<source>.py`")
+    reads: str = Field(description="of the source `file`, the path of your file or folder; of all others, their own file")
+
+
+class Run(Block):
+    data: str = Field(description="the data set, a name in `data`")
+    family: str = Field(description="the model's family, a folder of pipeline/models")
+    model: str = Field(description="the model, a file in the folder of its family")
+    seeds: Annotated[list[Seed], MinLen(1)] = Field(description="one training each; pages show the first")
+    network: dict = Field(description="what the model is built with")
+    training: dict = Field(description="how it is trained")
+    evidence: str = Field(description="how its likelihood is estimated, a name in `evidence`")
+
+
+def sources() -> list[str]:
+    return [file.stem for file in sorted((CODE / "data").glob("*.py")) if "\ndef images(" in file.read_text(encoding="utf-8")]
+
+
+def families() -> list[str]:
+    return [file.parent.name for file in sorted((CODE / "models").glob("*/__init__.py"))]
+
+
+def models(family: str) -> list[str]:
+    files = sorted((CODE / "models" / family).glob("*.py"))
+    return [file.stem for file in files if file.stem not in ("__init__", "blocks")]
+
+
+def compute() -> type[Block]:
+    return arguments(backend.start)
+
+
+def source(name: str) -> type[Block]:
+    return arguments(import_module(f"pipeline.data.{name}").images, base=Data, but=("path",))  # `reads` becomes that
+
+
+def estimation() -> type[Block]:
+    return arguments(evidence.settings)
+
+
+def network(family: str, model: str) -> type[Block]:
+    """What several models share is explained where they share it: in their base class, or in nn.py."""
+    made = import_module(f"pipeline.models.{family}.{model}").Model
+    own = [kind.__doc__ for kind in made.__mro__ if kind.__module__.startswith("pipeline.")]
+    return arguments(made.__init__, docs=(*own, import_module("pipeline.nn").__doc__))
+
+
+def training() -> type[Block]:
+    return arguments(import_module("pipeline.training").fit)
+
+
+@cache
+def arguments(function: FunctionType, docs: tuple = (), base: type[Block] = Block, but: tuple = ()) -> type[Block]:
+    """The keyword-only arguments of a function; lines `name: meaning` of its docstring, or of `docs`, explain them."""
+    meanings, hints = {}, get_type_hints(function, include_extras=True)
+    for doc in docs or (function.__doc__,):
+        found = re.findall(r"^(\w+): (.+(?:\n +.+)*)", inspect.cleandoc(doc or ""), re.MULTILINE)
+        meanings = {name: " ".join(words.split()) for name, words in found} | meanings
+    fields = {}
+    for name, argument in inspect.signature(function).parameters.items():
+        if argument.kind is argument.KEYWORD_ONLY and name not in but:
+            if name not in hints:
+                raise Refusal(f"{function.__module__}.{function.__qualname__}: the argument {name} has no type")
+            default = ... if argument.default is argument.empty else argument.default
+            fields[name] = (hints[name], Field(default, description=meanings.get(name)))
+    return create_model(function.__qualname__, __base__=base, **fields)
+
+
+NOUNS = {"string": "text", "boolean": "true or false", "null": "null", "object": "a mapping"}
+NUMBERS = {"integer": "whole number", "number": "number"}
+LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "and below"}
+
+
+def words(kind: dict, many: bool = False) -> str:
+    """The JSON schema of a value in words. `many`: of several such values."""
+    if "anyOf" in kind:
+        return " or ".join(words(each) for each in kind["anyOf"])
+    if "enum" in kind:
+        *others, last = map(str, kind["enum"])
+        return f"{', '.join(others)} or {last}"
+    if "const" in kind:
+        return str(kind["const"])
+    if kind["type"] == "array":
+        least = kind.get("minItems", 0)
+        size = "" if not least else f"{least} " if least == kind.get("maxItems") else f"{least} or more "
+        return f"a list of {size}{words(kind['items'], many=True)}"
+    if kind["type"] in NOUNS:
+        return NOUNS[kind["type"]]
+    number = f"{NUMBERS[kind['type']]}s" if many else f"a {NUMBERS[kind['type']]}"
+    return " ".join([number, *(f"{word} {kind[key]:,}" for key, word in LIMITS.items() if key in kind)])
+
+
+def shown(value) -> str:
+    """As it might stand in params.yaml, on one line."""
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) < 80 else f"{text[:76]} ..."
+
+
+def dotted(key: str, name) -> str:
+    """The full key of `name` in the block `key`, the whole file where that is empty."""
+    plain = isinstance(name, str) and re.fullmatch(r"[\w-]+", name)
+    return f"{key}{'.' if key else ''}{name if plain else shown(name)}"
+
+
+def refuse(key: str, why: str):
+    raise Refusal(f"params.yaml: {key}: {why}")
+
+
+def instead(value, known) -> str:
+    near = difflib.get_close_matches(str(value), known, 1)
+    return f", did you mean {near[0]}?" if near else f"; there are: {', '.join(known) or 'none'}"
+
+
+def mapping(key: str, value) -> None:
+    if not isinstance(value, dict):
+        empty = " (where there is nothing to say, write {})" if value is None else ""
+        refuse(key, f"expected a mapping, found {shown(value)}{empty}")
+
+
+def block(key: str, value, kind: type[Block]) -> None:
+    mapping(key, value)
+    for name in value:
+        if name not in kind.model_fields:
+            refuse(dotted(key, name), f"unknown key{instead(name, list(kind.model_fields))}")
+    try:
+        kind.model_validate(value)
+    except ValidationError as error:
+        name = error.errors()[0]["loc"][0]
+        wanted = words(kind.model_json_schema()["properties"][name])
+        why = f"expected {wanted}, found {shown(value[name])}" if name in value else f"missing, expected {wanted}"
+        refuse(dotted(key, name), why)
+
+
+def reference(key: str, value: str, known, place: str) -> None:
+    if value not in known:
+        refuse(key, f"there is no {shown(value)} in {place}{instead(value, list(known))}")
+
+
+def names(section: str, blocks) -> None:
+    mapping(section, blocks)
+    for name in blocks:
+        if not isinstance(name, str):
+            refuse(dotted(section, name), "a name must be text: put it in quotes")
+        if not re.fullmatch(NAME, name):
+            refuse(dotted(section, name), "a name is a-z, 0-9 and -, 64 at most, and does not begin with -")
+
+
+def data_set(key: str, value, taken: list[Path], root: Path) -> None:
+    mapping(key, value)
+    block(key, {name: value[name] for name in Data.model_fields if name in value}, Data)
+    reference(f"{key}.source", value["source"], sources(), "pipeline/data")
+    block(key, value, source(value["source"]))
+    reads, own = value["reads"], f"pipeline/data/{value['source']}.py"
+    if value["source"] != "file":
+        if reads != own:
+            refuse(f"{key}.reads", f"expected {own}, the source's own file, found {shown(reads)}")
+        return
+    path = root / reads
+    if ".." in path.parts or path == root:
+        refuse(f"{key}.reads", f"expected a path without .. to your file or folder, found {shown(reads)}")
+    for folder in taken:
+        if path == folder or path in folder.parents or folder in path.parents:
+            refuse(f"{key}.reads", f"{shown(reads)} is where the prepared images of data.{folder.name} go; put it elsewhere")
+    if not path.exists():
+        refuse(f"{key}.reads", f"there is no file or folder {shown(reads)}")
+
+
+def run(key: str, value, params: dict) -> None:
+    block(key, value, Run)
+    reference(f"{key}.data", value["data"], params["data"], "data")
+    reference(f"{key}.evidence", value["evidence"], params["evidence"], "evidence")
+    reference(f"{key}.family", value["family"], families(), "pipeline/models")
+    reference(f"{key}.model", value["model"], models(value["family"]), f"pipeline/models/{value['family']}")
+    twice = [seed for seed in value["seeds"] if value["seeds"].count(seed) > 1]
+    if twice:
+        refuse(f"{key}.seeds", f"{twice[0]} stands there more than once")
+    block(f"{key}.network", value["network"], network(value["family"], value["model"]))
+    block(f"{key}.training", value["training"], training())
+
+
+def check(params: dict, root: Path = ROOT) -> None:
+    """Raises a Refusal that names the first thing wrong. `root`: where relative paths begin."""
+    block("", params, Params)
+    block("compute", params["compute"], compute())
+    for section in ("data", "evidence", "runs"):
+        names(section, params[section])
+    if not params["runs"]:
+        refuse("runs", "expected at least one run, found none")
+    for name in params["runs"]:
+        if name in ("index", "calibration") or name.startswith("data-"):
+            refuse(f"runs.{name}", "a run cannot be called so: another page has this name")
+    for name, value in params["data"].items():
+        data_set(f"data.{name}", value, [root / "data" / each for each in params["data"]], root)
+    for name, value in params["evidence"].items():
+        block(f"evidence.{name}", value, estimation())
+    for name, value in params["runs"].items():
+        run(f"runs.{name}", value, params)

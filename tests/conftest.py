@@ -1,0 +1,52 @@
+"""One backend for the whole session, with the numbers the tests were written for, and a count of the models built."""
+
+import os
+
+import numpy as np
+import pytest
+
+from pipeline import backend
+
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+backend.start(backend=BACKEND, threads=2, precision="float32")
+built = 0
+
+
+def pytest_configure(config):
+    import pipeline.models
+
+    plain = pipeline.models.build
+
+    def counted(*args, **kwargs):
+        global built
+        built += 1
+        return plain(*args, **kwargs)
+
+    pipeline.models.build = counted
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"models built: {built}")
+
+
+def pytest_sessionfinish(session, exitstatus):
+    least = int(os.environ.get("MODELS_BUILT_AT_LEAST", 0))
+    if built < least and exitstatus == 0:
+        session.exitstatus = 1
+        print(f"\nonly {built} models were built on {BACKEND}, expected at least {least}")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def gaussian():
+    """A linear-Gaussian model and images of it; log p(x) is known."""
+    from known import Gaussian
+
+    rng = np.random.default_rng(0)
+    model = Gaussian(0.5 * rng.standard_normal((5, 2)), 1.0)
+    x = (rng.standard_normal((70, 2)) @ model.weights_.T + rng.standard_normal((70, 5))).astype("float32")
+    return model, x.reshape(70, 5, 1, 1)

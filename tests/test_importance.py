@@ -1,0 +1,131 @@
+"""The importance estimator against brute force, known likelihoods and a model that is written here."""
+
+import models as small
+import numpy as np
+import pytest
+import scipy.stats
+from keras import ops
+from known import Gaussian
+from scipy.special import logsumexp
+
+from pipeline import backend, models
+from pipeline.base import generator
+from pipeline.distributions import standard_normal
+from pipeline.evidence import importance
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.fixture(scope="module")
+def found(gaussian):
+    model, x = gaussian
+    return importance.estimate(model, x, 5000, 0)
+
+
+def test_it_finds_the_exact_log_probability(gaussian, found):
+    model, x = gaussian
+    error = found.log_prob - model.log_prob(x)
+    assert np.all(np.abs(error) < 6 * np.sqrt(found.variance))
+    assert abs(error.mean()) < 4 * np.sqrt(found.variance.sum()) / len(x)
+
+
+def test_its_claimed_noise_is_the_noise_between_seeds(gaussian, found):
+    model, x = gaussian
+    means = [importance.estimate(model, x, 1000, seed).log_prob.mean() for seed in range(12)]
+    claimed = np.sqrt(importance.estimate(model, x, 1000, 0).variance.sum()) / len(x)
+    assert 0.5 < np.std(means, ddof=1) / claimed < 2
+
+
+def test_it_equals_plain_numpy_on_the_same_noise(gaussian, found):
+    """An independent computation of every number from all log-weights at once."""
+    model, x = gaussian
+    for image in (0, 69):
+        eps = np.concatenate([model.eps(100, generator(0, "importance", image, block))["z"] for block in range(50)]).astype(
+            float
+        )
+        mean = eps @ model.weights_.T.astype(float)
+        w = scipy.stats.norm(mean, 1.0).logpdf(x[image].reshape(-1).astype(float)).sum(axis=1)
+        assert found.log_prob[image] == pytest.approx(logsumexp(w) - np.log(5000), abs=1e-4)
+        assert found.elbo[image] == pytest.approx(w.mean(), abs=1e-4)
+        share = np.exp(w - logsumexp(w))
+        assert found.ess[image] == pytest.approx(1 / np.sum(share**2), rel=1e-3)
+        assert found.max_weight[image] == pytest.approx(share.max(), rel=1e-3)
+        for k in (10, 100, 1000):
+            groups = logsumexp(w.reshape(-1, k), axis=1) - np.log(k)
+            assert found.curve[k][image] == pytest.approx(groups.mean(), abs=1e-4)
+
+
+def test_the_bound_tightens_with_k(found):
+    curve = [found.curve[k].mean() for k in (1, 10, 100, 1000, 5000)]
+    assert curve == sorted(curve)
+    assert found.curve[1] == pytest.approx(found.elbo)
+    assert found.curve[5000] == pytest.approx(found.log_prob)
+
+
+@pytest.mark.parametrize("draws", [10, 37, 100, 999, 1234])
+def test_exactly_so_many_draws_are_counted(gaussian, draws, monkeypatch):
+    model, x = gaussian
+    monkeypatch.setattr(
+        Gaussian, "log_likelihood", lambda self, x, z, y=None: -standard_normal(z) + ops.zeros((1, ops.shape(x)[0]))
+    )
+    found = importance.estimate(model, x[:3], draws, 0)
+    # log-weights are now -log q: their exponentials average to a known sum over the very draws
+    for image in range(3):
+        block = max(size for size in (1, 10, 100) if size <= max(1, draws // 10))
+        eps = [model.eps(block, generator(0, "importance", image, number))["z"] for number in range(-(-draws // block))]
+        w = -scipy.stats.norm().logpdf(np.concatenate(eps)[:draws].astype(float)).sum(axis=1)
+        assert found.log_prob[image] == pytest.approx(logsumexp(w) - np.log(draws), abs=1e-4)
+        assert found.elbo[image] == pytest.approx(w.mean(), abs=1e-4)
+
+
+def test_tiles_change_nothing(gaussian, found, monkeypatch):
+    model, x = gaussian
+    monkeypatch.setattr(importance, "TILE", 100 * 5 * 7)  # seven images a tile instead of 64
+    again = importance.estimate(model, x, 5000, 0)
+    assert abs(again.log_prob.mean() - found.log_prob.mean()) < 1e-5
+    np.testing.assert_allclose(again.log_prob, found.log_prob, atol=1e-4)
+    alone = importance.estimate(model, x[:1], 5000, 0)
+    assert alone.log_prob[0] == pytest.approx(found.log_prob[0], abs=1e-4)
+
+
+def test_each_image_is_encoded_once(gaussian):
+    model, x = gaussian
+    seen = []
+    plain = backend.compiled
+    try:
+        backend.compiled = lambda function: lambda *a: (seen.append(function.__name__), plain(function)(*a))[1]
+        importance.estimate(model, x[:5], 1000, 0)
+    finally:
+        backend.compiled = plain
+    assert seen.count("posterior") == 1
+    assert seen.count("weigh") == 10
+
+
+def test_progress_is_told(gaussian):
+    said = []
+    importance.estimate(gaussian[0], gaussian[1], 10, 0, lambda done, left: said.append(done))
+    assert said == [64, 70]
+
+
+def test_extreme_weights_do_not_overflow():
+    sums = importance.Sums(20, 10, 1)
+    w = np.linspace(-2000, 3000, 20)[:, None]
+    sums.add(w[:10])
+    sums.add(w[10:])
+    assert sums.finish().log_prob[0] == pytest.approx(3000 - np.log(20) + np.log1p(np.exp(-5000 / 19)), rel=1e-12)
+
+
+def test_probabilities_of_all_binary_images_sum_to_one():
+    """65,536 images of 4x4 under a VAE away from its initial weights."""
+    network = {"latent": 2, "body": "dense", "widths": [16], "likelihood": "bernoulli"}
+    model = models.build("latent", "vae", {"shape": [4, 4, 1], "levels": 2, "classes": None}, network, 0)
+    small.perturbed(model, 1, 0.2)
+    x = small.all_binary_images()
+    q = backend.compiled(model.posterior)(x)
+    weigh = backend.compiled(lambda x, q, eps: model.weigh(x, q, eps, None, 4.0))
+    rng = np.random.default_rng(0)
+    total = 0.0
+    for _ in range(8):
+        eps = {"z": rng.standard_normal((8, len(x), 2), "float32")}
+        total += np.exp(weigh(x, q, eps).astype(float)).sum() / 64
+    assert total == pytest.approx(1.0, abs=0.02)

@@ -1,0 +1,195 @@
+"""One list of promises, asked of every model of every profile."""
+
+import keras
+import models as small
+import numpy as np
+import pytest
+from keras import ops
+
+from pipeline import backend, params, store
+from pipeline import models as library
+from pipeline.base import Encodes, Latent, Samples, generator
+from pipeline.data.batches import Training
+from pipeline.data.store import Images, Split
+
+pytestmark = pytest.mark.backend
+BLOCKS = small.blocks()
+
+
+@pytest.fixture(scope="module", params=BLOCKS, ids=list(BLOCKS))
+def block(request):
+    return BLOCKS[request.param] if isinstance(request.param, str) else request.param
+
+
+@pytest.fixture(scope="module")
+def model(block):
+    return small.small(*block)
+
+
+def only(kind):
+    """The blocks whose model is of that kind, asked of the `block` fixture."""
+    return pytest.mark.parametrize("block", [b for b in BLOCKS.values() if issubclass(small.kind(b[0]), kind)], indirect=True)
+
+
+def batch(model, n=6, seed=0):
+    return {"x": small.images(model, n, seed), "eps": model.eps(n, generator(seed, "test"))}
+
+
+def test_terms_are_per_image_finite_and_add_up(model):
+    terms = {name: np.asarray(value) for name, value in model.terms(**batch(model)).items()}
+    assert all(value.shape == (6,) and np.isfinite(value).all() for value in terms.values())
+    np.testing.assert_allclose(terms["loss"], sum(v for k, v in terms.items() if k != "loss"), rtol=1e-5)
+
+
+def test_an_image_does_not_see_its_batch(model):
+    whole, b = model.terms(**batch(model)), batch(model)
+    alone = model.terms(b["x"][2:3], {name: leaf[2:3] for name, leaf in b["eps"].items()})
+    np.testing.assert_allclose(alone["loss"][0], whole["loss"][2], rtol=1e-4)
+
+
+def test_same_noise_same_numbers_and_the_seed_decides_the_weights(block, model):
+    np.testing.assert_array_equal(model.terms(**batch(model))["loss"], model.terms(**batch(model))["loss"])
+    run, data = block
+    made = [
+        library.build(run["family"], run["model"], small.spec(data), run["network"], seed).get_weights() for seed in (0, 0, 1)
+    ]
+    assert all(np.array_equal(a, b) for a, b in zip(made[0], made[1], strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(made[0], made[2], strict=True))
+
+
+def test_saved_and_loaded_it_says_the_same(model, block, tmp_path, monkeypatch):
+    run, data = block
+    compute = {"backend": keras.backend.backend(), "threads": 2, "precision": "float32"}
+    monkeypatch.setattr(params, "read", lambda: {"compute": compute})
+    config = {"family": run["family"], "model": run["model"], "spec": small.spec(data), "network": run["network"], "seed": 7}
+    monkeypatch.setattr(store, "weights", lambda name: tmp_path / name)
+    store.save(model, tmp_path / "some-run" / "7", config)
+    loaded = store.load("some-run")
+    np.testing.assert_array_equal(loaded.terms(**batch(model))["loss"], model.terms(**batch(model))["loss"])
+
+
+def test_one_step_of_training_moves_the_weights_and_lowers_no_promise(block):
+    run, data = block
+    model = library.build(run["family"], run["model"], small.spec(data), run["network"], 0)
+    x = small.images(model, 32)
+    split = Split(x)
+    before = [np.array(weight) for weight in model.trainable_weights]
+    model.compile(optimizer="adam", jit_compile=False)
+    model.fit(Training(split, model, 0, 16), epochs=1, verbose=0)
+    moved = [not np.array_equal(a, b) for a, b in zip(before, model.trainable_weights, strict=True)]
+    assert np.mean(moved) > 0.9  # a unit may be dead at first, a layer that is never reached is a mistake
+
+
+@only(Samples)
+def test_samples_are_images_and_a_function_of_noise(model):
+    noise = model.noise(5, generator(0, "samples"))
+    x = np.asarray(model.sample(noise))
+    assert x.shape == (5, *small.SHAPE)
+    assert x.dtype == (np.float32 if model.spec.levels is None else np.uint8)
+    assert model.spec.levels is None or x.max() < model.spec.levels
+    np.testing.assert_array_equal(x, model.sample(noise))
+
+
+@only(Encodes)
+def test_reconstructions_are_in_the_units_of_x(model):
+    x = small.images(model, 5)
+    mean = np.asarray(model.reconstruct(x))
+    assert mean.shape == x.shape
+    assert np.isfinite(mean).all()
+    if isinstance(model, Latent) and model.spec.levels:  # the mean of a distribution over the levels lies among them
+        assert mean.min() >= 0
+        assert mean.max() <= model.spec.levels - 1
+    assert model.encode(x).shape[0] == 5
+
+
+@only(Latent)
+def test_the_elbo_of_training_is_the_mean_log_weight(model):
+    x = small.images(model, 3)
+    flat = model.eps(6000, generator(1))
+    w = np.asarray(model.log_weights(x, {name: leaf.reshape(2000, 3, *leaf.shape[1:]) for name, leaf in flat.items()}))
+    losses = np.asarray(model.terms(np.tile(x, (2000, 1, 1, 1)), flat)["loss"]).reshape(2000, 3)
+    error = w.mean(axis=0) + np.mean(losses, axis=0)
+    spread = np.sqrt(w.var(axis=0) / len(w) + np.var(losses, axis=0) / len(losses))
+    assert np.all(np.abs(error) < 5 * spread)
+
+
+@only(Latent)
+def test_proposals_have_the_density_they_claim_also_when_widened(model):
+    x = small.images(model, 2)
+    eps = {name: leaf.reshape(20_000, 2, *leaf.shape[1:]) for name, leaf in model.eps(40_000, generator(2)).items()}
+    q = model.posterior(x)
+    for scale in (1.0, 4.0):
+        z, log_q = (np.asarray(part) for part in model.propose(q, eps, scale))
+        mean, deviation = z.mean(axis=0), z.std(axis=0)
+        expected = -0.5 * (((z - mean) / deviation) ** 2 + np.log(2 * np.pi)).sum(-1) - np.log(deviation).sum(-1)
+        np.testing.assert_allclose(log_q.mean(axis=0), expected.mean(axis=0), atol=0.05)
+
+
+@only(Latent)
+def test_widening_the_proposal_leaves_the_expected_weight(block):
+    """E[exp w] = p(x) whatever the proposal: a wrong log q would show."""
+    run, data = block
+    model = small.small(run | {"network": run["network"] | {"latent": 2}}, data)  # few dimensions: weights vary little
+    x = small.images(model, 1)
+    eps = {name: leaf[:, None] for name, leaf in model.eps(20_000, generator(3)).items()}
+    weigh = backend.compiled(lambda x, q, eps, scale: model.weigh(x, q, eps, None, scale))
+    q = model.posterior(x)
+    found = []
+    for scale in (2.0, 5.0):  # narrower than the posterior, their variance could be infinite
+        w = np.asarray(weigh(x, q, eps, np.float32(scale))).astype(float)[:, 0]
+        peak = w.max()
+        each = np.exp(w - peak)
+        found.append((peak + np.log(each.mean()), each.std() / each.mean() / np.sqrt(len(w))))
+    (first, error), (second, other) = found
+    assert max(error, other) < 0.1
+    assert abs(first - second) < 5 * np.hypot(error, other) + 1e-3
+
+
+def test_redrawn_training_images_are_binary_and_differ_between_epochs():
+    run, data = next(
+        block for block in BLOCKS.values() if block[0]["family"] == "latent" and small.spec(block[1])["levels"] == 2
+    )
+    model = small.small(run, data)
+    split = Split(np.full((400, 4, 4, 1), 4, "uint8"))
+    batches = Training(split, model, 0, 400, redraw=16)
+    first = batches[0][0]["x"]
+    batches.on_epoch_end()
+    second = batches[0][0]["x"]
+    assert set(np.unique(first)) == {0, 1}
+    assert first.mean() == pytest.approx(0.25, abs=0.02)
+    assert not np.array_equal(first, second)
+
+
+def test_batches_are_a_function_of_seed_epoch_and_step(model):
+    split = Split(small.images(model, 40))
+    one, other = (Training(split, model, 3, 8) for _ in range(2))
+    seen, previous = None, None
+    for _ in range(2):
+        previous = seen
+        for step in reversed(range(len(one))):
+            np.testing.assert_array_equal(one[step][0]["x"], other[step][0]["x"])
+        seen = np.concatenate([one[step][0]["x"] for step in range(len(one))])
+        assert sorted(map(bytes, seen)) == sorted(map(bytes, np.asarray(split.x)))  # every image once
+        one.on_epoch_end()
+        other.on_epoch_end()
+    assert not np.array_equal(previous, seen)
+
+
+def test_images_store_reads_what_it_wrote(tmp_path, rng):
+    from pipeline.data import store as data_store
+
+    splits = [Split(rng.integers(0, 3, (n, 2, 2, 1)).astype("uint8"), y=np.arange(n)) for n in (5, 3, 2)]
+    data_store.write(tmp_path / "d", Images(*splits, levels=3, classes=5), {})
+    again = data_store.read(tmp_path / "d")
+    np.testing.assert_array_equal(again.test.x, splits[2].x)
+    assert again.levels == 3
+    assert again.train.factors is None
+
+
+def test_the_step_counter_of_a_warmup_moves_only_in_training():
+    from pipeline.models.latent.blocks import Warmup
+
+    warm = Warmup(4)
+    assert float(warm(ops.ones(()), training=False)) == 1
+    assert [round(float(warm(ops.ones(()), training=True)), 6) for _ in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert float(warm(ops.ones(()), training=False)) == 1
