@@ -52,6 +52,7 @@ def render(template: str, name: str, title: str, **parameters: str) -> str:
                 progress_bar=False,
                 record_timing=False,  # else every cell carries the time of day
                 coalesce_streams=True,
+                shutdown_kernel="immediate",  # gracefully, it is interrupted first and may complain of that
             )
     except PapermillExecutionError as error:
         said = " ".join(str(error.evalue).split()) or "no message"

@@ -60,8 +60,8 @@ def split_sheet(split: str, x: np.ndarray, y: np.ndarray | None, meta: dict):
     classes = [label for label in np.unique(y) if (y == label).sum() >= 8][:16]
     chosen = np.concatenate([np.flatnonzero(y == label)[:8] for label in classes])
     sizes = [int((y == label).sum()) for label in np.unique(y)]
-    least = f"{min(sizes)} to " if min(sizes) < max(sizes) else ""
-    text = f"{split}: {count(len(x))} images, a class per row; {least}{max(sizes)} of each class."
+    least = f"{count(min(sizes))} to " if min(sizes) < max(sizes) else ""
+    text = f"{split}: {count(len(x))} images, a class per row; {least}{count(max(sizes))} of each class."
     figure = pictures.grid(np.asarray(x)[chosen], levels, 8, [str(label) for label in classes])
     return figure, f"A sheet of {split} images, one class per row", text
 
@@ -78,7 +78,7 @@ def histogram(images, meta: dict):
         edges = np.arange(levels_of("train", meta) + 1) - 0.5
     middle = (edges[1:] + edges[:-1]) / 2
     shares = np.histogram(train, edges)[0] / train.size
-    axes.bar(middle, shares, 0.8 * (edges[1] - edges[0]), color=BLUE)
+    axes.bar(middle, shares, (0.8 if len(middle) > 4 else 0.4) * (edges[1] - edges[0]), color=BLUE)
     if levels_of("train", meta) == levels_of("test", meta):
         axes.plot(middle, np.histogram(test, edges)[0] / test.size, "o", color=INK, markersize=3.5)
         legend(figure, [("train", BLUE, "s"), ("test", INK, "o")])
@@ -99,9 +99,9 @@ def means(x: np.ndarray, y: np.ndarray | None, meta: dict):
         shown += [x[np.asarray(y) == label].mean(axis=0) for label in labels]
         text += f", then of each class from {labels[0]} to {labels[-1]}"
     deviation = x.std(axis=0) / (levels - 1 if levels else 1)
-    text += (
-        f". {percent((deviation == 0).mean())} of the pixels never change; the others vary by {deviation.max():.2f} at most."
-    )
+    still = int((deviation == 0).sum())
+    text += f". {count(still) if still else 'None'} of the {count(deviation.size)} pixels never changes"
+    text += f"; the standard deviation is {deviation.max():.2f} at most, on a scale from 0 to 1."
     return pictures.grid(np.stack(shown), levels, min(len(shown), 6)), "Mean images", text
 
 

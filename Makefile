@@ -1,0 +1,60 @@
+# `make` sets everything up, then trains, scores and reports every run of params.yaml. `make help` lists the rest.
+# PROFILE: default (params.yaml) or a folder of profiles/. BACKEND: tensorflow, or jax, which is installed only then.
+PROFILE ?= default
+BACKEND ?= tensorflow
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# DVC's own choice, /var/tmp/dvc, is shared with every user of the machine.
+export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.scratch/dvc
+# DVC wants a name, which the user of a container need not have.
+export LOGNAME ?= $(or $(USER),nobody)
+
+profiles := $(strip default $(patsubst profiles/%/params.yaml,%,$(wildcard profiles/*/params.yaml)))
+ifeq ($(filter $(PROFILE),$(profiles)),)
+$(error PROFILE=$(PROFILE): no such profile; there are: $(profiles))
+endif
+ifeq ($(filter $(BACKEND),tensorflow jax),)
+$(error BACKEND=$(BACKEND): no such backend; there are: tensorflow jax)
+endif
+
+# Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
+IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
+
+.PHONY: all setup setup-dev test lint lock docs prune open help
+
+all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
+	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
+
+setup: ## only make .venv and install requirements.txt (with BACKEND=jax: requirements-jax.txt too)
+	@sh tools/setup.sh requirements.txt $(if $(filter jax,$(BACKEND)),requirements-jax.txt)
+
+setup-dev: setup
+	@sh tools/setup.sh requirements-dev.txt
+
+test: setup-dev ## run the tests; with BACKEND=jax those of the models, on TensorFlow and on JAX
+ifeq ($(BACKEND),jax)
+	.venv/bin/python -m tools.backends
+else
+	.venv/bin/python -m pytest
+endif
+
+lint: setup-dev ## check the style of the code
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+
+lock: setup ## pin what pyproject.toml asks for; keeps the pins that still fit
+	@sh tools/lock.sh
+
+docs: setup ## write the generated pages of docs/ anew
+	.venv/bin/python tools/docs.py
+
+prune: setup ## remove what belongs to runs and data sets that params.yaml no longer has
+	@$(IN) sh -c 'python -m tools.prune'
+
+open: setup ## open the report in a browser
+	@$(IN) sh -c 'test -e reports/html/index.html || { echo "no report yet: run make" >&2; exit 1; }; \
+	    python -m webbrowser "file://$$PWD/reports/html/index.html"'
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1 == "all" ? "" : $$1, $$2 }' Makefile
+	@echo "Profiles: $(profiles). For example: make PROFILE=smoke, make prune PROFILE=smoke, make test BACKEND=jax"

@@ -1,0 +1,125 @@
+"""What people do with DVC beside `dvc repro`: compare, share, try out. The real dvc.yaml; most stages stubbed."""
+
+import time
+
+import pytest
+from dvc_helpers import Stubbed, dump, small_params, stubbed
+
+RUN = {f"{name}@digits-vae" for name in ("train", "estimate", "draw", "report")}
+LATENT = "runs.digits-vae.network.latent"
+SHOW = ("exp", "show", "--only-changed", "--no-pager", "--drop", "artifacts|data|pipeline|stages|reports|results(?!.*:)")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Stubbed:
+    """Two runs of one data set; a commit of their results, another after an edit of the second; pushed to a remote."""
+    params = small_params()
+    del params["runs"]["mine-vae"], params["data"]["mine"]
+    project = stubbed(tmp_path_factory.mktemp("dvc"), params)
+    project.dvc("remote", "add", "--default", "store", str(project.path.parent / "store"))
+    project.repro()
+    project.commit("One epoch")
+    params["runs"]["digits-vae"]["training"] |= {"epochs": 2}
+    (project.path / "params.yaml").write_text(dump(params))
+    project.repro()
+    project.commit("Two epochs")
+    project.dvc("push")
+    return project
+
+
+@pytest.fixture
+def clone(project, tmp_path) -> Stubbed:
+    """A fresh clone: what is in git, and nothing in the cache."""
+    project.git("clone", "--quiet", str(project.path), str(tmp_path / "clone"))
+    return Stubbed(tmp_path / "clone", project.env | {"COLUMNS": "500"})
+
+
+def rows(table: str, start: str) -> list[list[str]]:
+    return [line.split() for line in table.splitlines() if line.strip().startswith(start)]
+
+
+def test_what_is_done_stays_done(project):
+    assert project.repro() == set()
+    assert "up to date" in project.dvc("status")
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_done_again_it_is_the_same_to_the_byte(smoke):
+    """Models and pages, the two kinds of output that are the least so by nature."""
+    said = smoke.dvc("repro", "--force", "--single-item", "train@digits-vae", "report@digits-vae")
+    assert said.count("Running stage") == 2
+    assert smoke.git("status", "--porcelain") == ""
+    assert "up to date" in smoke.dvc("status")
+
+
+def test_commits_are_compared_without_the_cache(clone):
+    shown = rows(clone.dvc("metrics", "show"), "results/")
+    assert len(shown) == 6  # one row per run and file
+    assert all(len(row) == 2 for row in shown)
+    changed = rows(clone.dvc("metrics", "diff", "HEAD~1"), "results/")
+    assert {row[0].split("/")[1] for row in changed} == {"digits-vae"}
+    assert all(row[1] == "nll_nats" and row[2] != row[3] for row in changed)
+    assert rows(clone.dvc("params", "diff", "HEAD~1"), "params.yaml") == [
+        ["params.yaml", "runs.digits-vae.training.epochs", "1", "2"]
+    ]
+    clone.dvc("plots", "diff", "HEAD~1")
+    page = (clone.path / "dvc_plots" / "index.html").read_text()
+    for said in ("HEAD~1", "workspace", "valid_loss", "Test NLL of every run", "digits-vae, validation loss by epoch"):
+        assert said in page
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_clone_pulls_and_has_nothing_to_run(clone):
+    clone.dvc("pull")
+    assert clone.repro() == set()
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_clone_has_nothing_to_run_and_need_not_pull(clone):
+    assert clone.repro("--pull", "--allow-missing") == set()
+    assert not (clone.path / "data").exists()
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_an_experiment_runs_what_it_changes(clone):
+    clone.dvc("pull")
+    assert clone.ran("exp", "run", "--name", "wider", "--set-param", f"{LATENT}=4") == {"check", "compare"} | RUN
+    (shown,) = rows(clone.dvc(*SHOW), "└──")
+    assert "[wider]" in shown
+    assert shown[-1] == "4"
+    assert "Key 'digits-vea' is not in struct" in clone.dvc(
+        "exp", "run", "--set-param", "runs.digits-vea.network.latent=4", code=255
+    )
+
+
+def test_two_experiments_of_the_queue_run_at_once(clone):
+    clone.dvc("pull")
+    for latent in (3, 5):
+        clone.dvc("exp", "run", "--queue", "--name", f"latent-{latent}", "--set-param", f"{LATENT}={latent}")
+    clone.dvc("queue", "start", "--jobs", "2")
+    end = time.monotonic() + 60
+    while (status := clone.dvc("queue", "status")).count("Success") < 2:
+        assert "Failed" not in status and time.monotonic() < end, status
+        time.sleep(1)
+    table = clone.dvc(*SHOW)
+    assert {row[-1] for start in ("├──", "└──") for row in rows(table, start)} == {"3", "5"}
+
+
+@pytest.mark.parametrize(
+    "before, after, said",
+    [
+        ('"compute": {', '"compute": {}, "compute": {', "duplicate key"),
+        ('"family": "latent",', "", "item.family"),
+        ('"runs": {', '"ruins": {', "runs"),
+    ],
+)
+def test_params_that_dvc_cannot_read_are_refused_before_anything_is_deleted(clone, before, after, said):
+    clone.dvc("pull")
+    files = {file for file in clone.path.rglob("*") if not {".dvc", ".git"} & set(file.parts)}
+    params = clone.path / "params.yaml"
+    text = params.read_text()
+    assert before in text
+    params.write_text(text.replace(before, after, 1))
+    refusal = clone.dvc("repro", code=255)
+    assert said in refusal
+    assert {file for file in clone.path.rglob("*") if not {".dvc", ".git"} & set(file.parts)} == files

@@ -1,0 +1,58 @@
+"""What figures and their sentences claim: kinds of numbers kept apart, pixels kept sharp, differences paired."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.figures import index, pictures, style, words
+from stages import compare
+
+EVIDENCE = {"estimator": "importance", "direction": "nll_too_high", "measure": "mass", "nll_nats": 23.5}
+NO_EVIDENCE = {"estimator": "none", "direction": "none"}
+
+
+def test_mass_and_density_never_share_a_chart_or_a_column(tmp_path, monkeypatch):
+    runs = {name: {"data": "d", "model": "m"} for name in ("mass-a", "mass-b", "density", "none")}
+    density = {**EVIDENCE, "measure": "density", "nll_nats": -80.0}
+    evidence = {"mass-a": EVIDENCE, "mass-b": {**EVIDENCE, "nll_nats": 20.0}, "density": density, "none": NO_EVIDENCE}
+    assert index.groups(runs, evidence) == [("d", "mass"), ("d", "density")]
+    assert index.rank(runs, evidence, "d", "mass") == ["mass-b", "mass-a"]
+    assert index.rank(runs, evidence, "d", "density") == ["density"]
+    monkeypatch.setattr(compare.store, "read_json", lambda path: evidence[path.parent.name])
+    assert list(compare.nlls(runs).run) == ["mass-a", "mass-b"]
+
+
+def test_words_say_what_kind_of_number_it_is():
+    exact = {**EVIDENCE, "estimator": "exact", "direction": "exact"}
+    bound = {**EVIDENCE, "estimator": "bound"}
+    assert [words.kind(one) for one in (exact, EVIDENCE, bound, NO_EVIDENCE)] == ["exact", "estimate", "bound", "none"]
+    assert "exact" in words.errs(exact)
+    assert "too high" in words.errs(EVIDENCE)
+    assert "at or below" in words.errs(bound)
+    assert "likely higher" in words.errs({**EVIDENCE, "direction": "nll_too_low"})
+
+
+def test_paired_differences_are_of_the_same_images():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(-20, 5, 50), rng.normal(0, 0.1, 50)
+    tables = {"a": (range(50), a), "b": (range(49, -1, -1), (a - 1 + b)[::-1])}
+    likelihoods = {name: pd.DataFrame({"seed": 0, "image": i, "log_prob_nats": values}) for name, (i, values) in tables.items()}
+    expected = f"{1 - b.mean():,.2f} ± {b.std(ddof=1) / 50**0.5:,.2f}"
+    assert index.differences(["a", "b"], likelihoods) == {"b": expected}
+
+
+def test_pixels_are_enlarged_without_smoothing():
+    images = np.arange(2 * 9).reshape(2, 3, 3, 1) % 17
+    canvas = pictures.sheet(images, 17, 2)
+    zoom = canvas.shape[0] // 3
+    assert (canvas[: 3 * zoom : zoom, : 3 * zoom : zoom, 0] == np.rint(255 * images[0, :, :, 0] / 16)).all()
+    assert (canvas[:zoom, :zoom] == canvas[0, 0]).all()
+    assert (canvas[:, 3 * zoom, 3] == 0).all()  # the gap shows the page
+
+
+def test_an_alt_text_is_escaped_and_colours_follow_the_page():
+    figure, axes = style.panel()
+    axes.plot([0, 1], color=style.BLUE)
+    drawn = style.svg(figure, 'a "quoted" <text>')
+    assert 'aria-label="a &quot;quoted&quot; &lt;text&gt;"' in drawn
+    assert f"stroke: var(--model-0, {style.BLUE})" in drawn
+    assert "http" not in drawn

@@ -1,0 +1,147 @@
+"""A params.yaml that makes no sense is refused in one line that names the key; what makes sense is not."""
+
+import re
+import subprocess
+import sys
+
+import dvc_helpers
+import pytest
+
+from pipeline import Refusal, params, schema
+
+PROFILES = [params.ROOT / "params.yaml", *sorted(params.ROOT.glob("profiles/*/params.yaml"))]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.parent.name)
+def test_every_profile_makes_sense(profile, tmp_path):
+    content = params.read(profile)
+    for block in content["data"].values():  # whose files need not be here
+        if block["source"] == "file":
+            (tmp_path / block["reads"]).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / block["reads"]).touch()
+    schema.check(content, tmp_path)
+
+
+TEXT = """
+compute: {backend: tensorflow, threads: 2, precision: float32}
+data:
+  digits: {source: digits, reads: pipeline/data/digits.py, binarised: none, seed: 0}
+  mine: {source: file, reads: mine.npy, levels: 2, valid: 0.1, test: 0.2, seed: 0}
+evidence:
+  none: {}
+  standard: {draws: 5000}
+runs:
+  digits-vae:
+    data: digits
+    family: latent
+    model: vae
+    seeds: [0, 1]
+    network: {latent: 8, body: dense, widths: [128, 128], likelihood: categorical, dropout: 0.1}
+    training: {epochs: 150, batch_size: 64, learning_rate: 0.003}
+    evidence: standard
+"""
+RUN = "runs.digits-vae"
+NAME = "a name is a-z, 0-9 and -, 64 at most, and does not begin with -"
+SEEDS = "expected a list of 1 or more whole numbers from 0 to 4,294,967,295"
+TYPED = [  # what stands there, what is typed instead, the answer ("...": and so on)
+    ("latent: 8", "latnet: 8", f"{RUN}.network.latnet: unknown key, did you mean latent?"),
+    ("seed: 0", "size: 8", "data.digits.size: unknown key; there are: source, reads, binarised, seed"),
+    ("levels", "path: a, levels", "data.mine.path: unknown key; there are: source, reads, levels, valid, test, seed, resize"),
+    ("evidence:\n", "evidences:\n", "evidences: unknown key, did you mean evidence?"),
+    ("latent: 8, ", "", f"{RUN}.network.latent: missing, expected a whole number from 1 to 1,000,000"),
+    (TEXT[TEXT.index("compute") : TEXT.index("data")], "", "compute: missing, expected a mapping"),
+    ("source: file, ", "", "data.mine.source: missing, expected text"),
+    (" 0.003", ' "0.003"', f"{RUN}.training.learning_rate: expected a number above 0 and below 10, found '0.003'"),
+    (" 0.003", " 0.0", f"{RUN}.training.learning_rate: expected a number above 0 and below 10, found 0.0"),
+    ("epochs: 150", "epochs: 1.5e2", f"{RUN}.training.epochs: expected a whole number from 1 to 1,000,000, found 150.0"),
+    ("threads: 2", "threads: true", "compute.threads: expected a whole number from 1 to 1,024, found true"),
+    ("dropout: 0.1", "dropout: 1", f"{RUN}.network.dropout: expected a number from 0 and below 1, found 1"),
+    ("dropout: 0.1", "dropout: .nan", f"{RUN}.network.dropout: expected a number from 0 and below 1, found nan"),
+    ("draws: 5000", "draws: .inf", "evidence.standard.draws: expected a whole number from 10 to 10,000,000 or null, found inf"),
+    ("body: dense", "body: dens", f"{RUN}.network.body: expected dense or conv, found 'dens'"),
+    ("[128, 128]", "[128, 0]", f"{RUN}.network.widths: expected a list of whole numbers from 1 to 1,000,000, found [128, 0]"),
+    ("none: {}", "none:", "evidence.none: expected a mapping, found null (where there is nothing to say, write {})"),
+    ("data: digits\n", "data: digist\n", f"{RUN}.data: there is no 'digist' in data, did you mean digits?"),
+    ("evidence: standard", "evidence: best", f"{RUN}.evidence: there is no 'best' in evidence; there are: none, standard"),
+    ("source: digits", "source: digit", "data.digits.source: there is no 'digit' in pipeline/data, did you mean digits?"),
+    ("source: digits", "source: store", "data.digits.source: there is no 'store' in pipeline/data; there are: digits, ..."),
+    ("family: latent", "family: latents", f"{RUN}.family: there is no 'latents' in pipeline/models, did you mean latent?"),
+    ("family: latent", "family: ../data", f"{RUN}.family: there is no '../data' in pipeline/models; there are: ..."),
+    ("model: vae", "model: vea", f"{RUN}.model: there is no 'vea' in pipeline/models/latent, did you mean vae?"),
+    ("model: vae", "model: blocks", f"{RUN}.model: there is no 'blocks' in pipeline/models/latent; there are: ..."),
+    ("model: vae", "model: ../latent/vae", f"{RUN}.model: there is no '../latent/vae' in pipeline/models/latent..."),
+    ("data/digits.py", "data", "data.digits.reads: expected pipeline/data/digits.py, the source's own file, found ..."),
+    ("mine.npy", "thine.npy", "data.mine.reads: there is no file or folder 'thine.npy'"),
+    ("mine.npy", "../mine.npy", "data.mine.reads: expected a path without .. to your file or folder, found '../mine.npy'"),
+    ("mine.npy", "''", "data.mine.reads: expected a path without .. to your file or folder, found ''"),
+    ("mine.npy", "data/mine/", "data.mine.reads: 'data/mine/' is where the prepared images of data.mine go; ..."),
+    ("mine.npy", "data", "data.mine.reads: 'data' is where the prepared images of data.digits go; put it elsewhere"),
+    ("[0, 1]", "[0, 0]", f"{RUN}.seeds: 0 stands there more than once"),
+    ("[0, 1]", "[]", f"{RUN}.seeds: {SEEDS}, found []"),
+    ("[0, 1]", "[-1]", f"{RUN}.seeds: {SEEDS}, found [-1]"),
+    ("digits-vae:", "data-vae:", "runs.data-vae: a run cannot be called so: another page has this name"),
+    ("digits-vae:", "index:", "runs.index: a run cannot be called so: another page has this name"),
+    ("digits-vae:", "calibration:", "runs.calibration: a run cannot be called so: another page has this name"),
+    ("digits-vae:", "Digits_VAE:", f"runs.Digits_VAE: {NAME}"),
+    ("digits-vae:", f"{'v' * 65}:", f"runs.{'v' * 65}: {NAME}"),
+    ("digits-vae:", "2:", "runs.2: a name must be text: put it in quotes"),
+    ("mine:", "-mine:", f"data.-mine: {NAME}"),
+    ("none:", '"no\\nne":', rf"evidence.'no\nne': {NAME}"),
+    ("none:", '"":', f"evidence.'': {NAME}"),
+    (TEXT[TEXT.index("runs:") :], "runs: {}\n", "runs: expected at least one run, found none"),
+    ("latent: 8", "latent: 8, latent: 9", '...duplicate key "latent"...'),
+    ("threads: 2", "threads: [2", "...expected ',' or ']'..."),
+    (TEXT, "- 1\n", "expected a mapping of sections, found list"),
+    (TEXT, "", "expected a mapping of sections, found NoneType"),
+    ("digits-vae", "digits-va\udcff", "...can't decode byte 0xff..."),
+]
+
+
+def fits(answer: str, said: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, answer.split("..."))), said) is not None  # "." is no end of line
+
+
+@pytest.fixture
+def mine(tmp_path):
+    (tmp_path / "mine.npy").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("before, after, answer", TYPED)
+def test_a_typed_mistake_is_answered_in_these_words(before, after, answer, mine):
+    file = mine / "params.yaml"
+    file.write_text(TEXT)
+    schema.check(params.read(file), mine)
+    assert before in TEXT
+    file.write_bytes(TEXT.replace(before, after, 1).encode(errors="surrogateescape"))
+    with pytest.raises(Refusal) as caught:
+        schema.check(params.read(file), mine)
+    assert fits(f"params.yaml: {answer}", str(caught.value))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> dvc_helpers.Project:
+    project = dvc_helpers.copy(tmp_path_factory.mktemp("check"), TEXT)
+    (project.path / "mine.npy").touch()
+    return project
+
+
+@pytest.mark.parametrize(
+    "before, after, env, answer",
+    [
+        ("threads", "treads", {}, "params.yaml: compute.treads: unknown key, did you mean threads?"),
+        ("epochs: 150", "epochs: [", {}, "params.yaml: ..."),
+        ("", "", {"KERAS_BACKEND": "jax"}, "KERAS_BACKEND=jax contradicts compute.backend=tensorflow of params.yaml: unset it"),
+    ],
+)
+def test_the_stage_refuses_in_one_line_and_writes_nothing(project, before, after, env, answer):
+    checked = project.path / "artifacts" / "checked"
+    checked.parent.mkdir(exist_ok=True)
+    checked.write_text("as it was")
+    (project.path / "params.yaml").write_text(TEXT.replace(before, after, 1))
+    command = [sys.executable, "-m", "stages.check"]
+    done = subprocess.run(command, cwd=project.path, env=project.env | env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert fits(answer, done.stderr.removesuffix("\n"))
+    assert checked.read_text() == "as it was"
+    assert list(checked.parent.iterdir()) == [checked]

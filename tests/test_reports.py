@@ -1,0 +1,244 @@
+"""Pages: equal bytes, nothing asked of a network, no framework, numbers as in the files, and a way back when one fails."""
+
+import ast
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+from dvc_data.hashfile.hash import file_md5
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
+from dvc_objects.fs import LocalFileSystem
+from ruamel.yaml import YAML
+
+from pipeline import notebook, params
+from pipeline.data import store as data_store
+from pipeline.figures.provenance import md5
+from stages import compare, describe, report
+
+TEMPLATES = sorted((params.ROOT / "reports" / "templates").glob("*.ipynb"))
+PAGES = {
+    "digits-vae": "report('digits-vae')",
+    "data-digits": "describe('digits')",
+    "index": "compare()",
+}
+RUNS = {
+    "digits-ae": {"data": "digits", "family": "toy", "model": "ae", "seeds": [0], "network": {"latent": 2}},
+    "digits-vae": {"data": "digits", "family": "toy", "model": "vae", "seeds": [0], "network": {"mean": "<script>x</script>"}},
+}
+EVIDENCE = {
+    "data": "digits", "likelihood": "categorical", "estimator": "importance", "direction": "nll_too_high", "measure": "mass",
+    "nll_nats": 23.45678, "nll_se": 0.61, "nll_mc_se": 0.012, "nll_low": 22.26, "nll_high": 24.66, "bits_per_dim": 2.11545,
+    "elbo_nats": -24.9, "draws": 100, "images": 30, "ess_median": 40.0, "ess_min": 1.5, "independent_nats": 31.2,
+    "chain_nats": None, "flags": "odd & <b>bold</b>",
+}  # fmt: skip
+NO_EVIDENCE = {"data": "digits", "likelihood": "none", "estimator": "none", "direction": "none", "flags": ""}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A project in miniature, its outputs made up; each page rendered, the first time into first/."""
+    root = tmp_path_factory.mktemp("project")
+    for part in ("pipeline", "stages", "reports/templates"):
+        shutil.copytree(params.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "models"))
+    (root / "dvc.yaml").touch()
+    rng = np.random.default_rng(0)
+    fill(root, rng)
+    calls = "; ".join(f"{call}; move({name!r})" for name, call in PAGES.items())
+    script = (
+        "import shutil; from stages.compare import compare; from stages.describe import describe\n"
+        "from stages.report import report\n"
+        "def move(name): shutil.move(f'reports/html/{name}.html', f'first/{name}.html')\n"
+        f"{calls}; report('digits-ae'); {'; '.join(PAGES.values())}\n"
+    )
+    (root / "first").mkdir()
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True)
+    return root
+
+
+def fill(root: Path, rng: np.random.Generator) -> None:
+    x, y = rng.integers(0, 17, (60, 4, 4, 1), dtype=np.uint8), np.arange(60) % 2
+    parts = {name: data_store.Split(x[i : i + 30], y[i : i + 30]) for i, name in ((0, "train"), (20, "valid"), (30, "test"))}
+    baselines = {"uniform_nats": 45.3, "independent_nats": 31.2, "independent_se": 0.4, "chain_nats": None, "chain_se": None}
+    baselines |= {"pca_mse": {"1": 0.05, "2": 0.03}, "mean_mse": 0.07}
+    data_store.write(root / "data" / "digits", data_store.Images(**parts, levels=17, classes=2), baselines)
+    (root / "params.yaml").write_text(json.dumps({"data": {"digits": {}}, "runs": RUNS}))  # YAML is a superset
+    (root / "pipeline" / "models" / "toy").mkdir(parents=True)
+    (root / "results" / "gone").mkdir(parents=True)
+    (root / "results" / "gone" / "evidence.json").touch()
+    for folder in ("gallery", "likelihood"):
+        (root / "artifacts" / folder).mkdir(parents=True)
+    for run, chosen in RUNS.items():
+        (root / f"pipeline/models/toy/{chosen['model']}.py").write_text('"""A <i>toy</i>: p(x) > 0."""\nraise ImportError\n')
+        vae = chosen["model"] == "vae"
+        epochs = np.arange(1, 13)
+        loss = {"loss": 30 / epochs + 24, "valid_loss": 31 / epochs + 25}
+        terms = {"valid_distortion": 31 / epochs + 20, "valid_rate": 5 + 0 * epochs} if vae else {}
+        history = pd.DataFrame({"seed": 0, "phase": "train", "epoch": epochs, **loss, **terms})
+        rows = slice(None) if vae else slice(0)
+        score = pd.DataFrame({"seed": 0, "image": np.arange(30), "log_prob_nats": -rng.normal(23, 3, 30), "ess": 40.0})[rows]
+        curve = pd.DataFrame({"seed": 0, "k": [1, 10, 100], "nll_nats": [25.0, 24.0, 23.5], "nll_se": 0.6})[rows]
+        estimates = pd.DataFrame([{"seed": 0, **EVIDENCE}])[rows]
+        arrays = {"originals": x[30:46], "reconstructions": x[30:46] * 0.9, "codes": rng.normal(size=(30, 2))}
+        arrays |= {"traversals": rng.random((2, 5, 4, 4, 1)) * 16, "traversal_values": np.ones((2, 1)) * np.linspace(-3, 3, 5)}
+        if vae:
+            arrays["samples"] = rng.integers(0, 17, (64, 4, 4, 1))
+        probes = {f"{kind}_{n}": 0.5 for kind in ("probe", "raw", "pca") for n in (20, 100, "all")}
+        results = root / "results" / run
+        results.mkdir()
+        np.savez(root / f"artifacts/gallery/{run}.npz", **arrays)
+        score.to_csv(root / f"artifacts/likelihood/{run}.csv", index=False)
+        for name, table in {"history": history, "k_curve": curve, "estimates": estimates}.items():
+            table.to_csv(results / f"{name}.csv", index=False)
+        for name, content in {
+            "training": {"parameters": 12345, "epochs": 12, "best_epoch": 12, "valid_loss": 27.6},
+            "evidence": EVIDENCE if vae else NO_EVIDENCE,
+            "representation": {"latent": 2, "reconstruction_mse": 0.01234, **probes},
+        }.items():
+            (results / f"{name}.json").write_text(json.dumps(content))
+
+
+def text(project: Path, name: str) -> str:
+    return (project / "reports" / "html" / f"{name}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_two_renders_are_equal_to_the_byte(project, name):
+    page = (project / "first" / f"{name}.html").read_bytes()
+    assert page == (project / "reports" / "html" / f"{name}.html").read_bytes()
+    assert len(page) < 5_000_000
+
+
+@pytest.mark.parametrize("name", [*PAGES, "digits-ae"])
+def test_a_page_asks_nothing_of_a_network(project, name):
+    page = text(project, name)
+    ids = set(re.findall(r' id="([^"]+)"', page))
+    for address in re.findall(r"""(?:src|href|url|@import)\s*[=( ]\s*["']?([^"')>\s]+)""", page):
+        assert address.startswith("data:") or address[1:] in ids or (project / "reports" / "html" / address).exists(), address
+    assert not re.search(r"<script|<iframe|<link(?! rel=\"icon\" href=\"data:,\")", page)
+
+
+@pytest.mark.parametrize("name", [*PAGES, "digits-ae"])
+def test_a_page_is_whole_and_every_picture_has_words(project, name):
+    page = text(project, name)
+    assert page.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert re.search(r'<title>[^<]+</title>\n<meta name="viewport" content="width=device-width, initial-scale=1">', page)
+    figures = re.findall(r"<figure.*?</figure>", page, flags=re.S)
+    assert figures
+    assert all(re.search(r'<svg aria-label="[^"]{8,}"[^>]* role="img"', figure) for figure in figures)
+    assert all(re.search(r"<figcaption>.{20,}</figcaption>", figure) for figure in figures)
+    assert page.count("<svg") == len(figures)
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert str(project) not in page
+    assert "Traceback" not in page
+
+
+def test_printed_numbers_are_those_of_the_files(project):
+    page = text(project, "digits-vae")
+    assert "<strong>23.46 nats</strong> (2.115 bits per dimension)" in page
+    assert "from 22.26 to 24.66" in page
+    assert "0.0123" in page
+    assert "12,345" in page
+    assert '<td class="number">23.46</td>' in text(project, "index")
+    assert "digits-ae, reconstructions (it cannot draw)" in text(project, "index")
+    assert "<code>results/gone</code>" in text(project, "index")
+    assert "It has no likelihood" in text(project, "digits-ae")
+    assert ">31.20</td>" in text(project, "data-digits")
+    curves, nll = (pd.read_csv(project / "reports" / "plots" / f"{name}.csv") for name in ("curves", "nll"))
+    assert list(curves.columns) == ["run", "epoch", "valid_loss"]
+    assert len(curves) == 24
+    assert nll.to_dict("records") == [{"run": "digits-vae", **{key: EVIDENCE[key] for key in nll.columns[1:]}}]
+
+
+def test_names_parameters_and_docstrings_are_escaped(project):
+    page = text(project, "digits-vae")
+    for raw in ("<script>x</script>", "<b>bold</b>", "<i>toy</i>"):
+        assert raw not in page
+        assert raw in unescape(page)
+    assert "&lt;b&gt;" in text(project, "index")
+
+
+def test_the_provenance_is_what_dvc_would_write(project):
+    page, folder = text(project, "digits-vae"), project / "data" / "digits"
+    tree = Tree()
+    for file in folder.iterdir():
+        tree.add((file.name,), None, HashInfo("md5", file_md5(str(file), LocalFileSystem())))
+    tree.digest()
+    assert tree.oid.endswith(".dir")
+    for path, expected in (
+        (folder, tree.oid),
+        (project / "results/digits-vae/evidence.json", hashlib.md5(json.dumps(EVIDENCE).encode()).hexdigest()),
+    ):
+        assert md5(path) == expected
+        assert f"<td>{path.relative_to(project)}</td><td><code>{expected}</code></td>" in page
+    assert "dvc repro report@digits-vae" in page
+
+
+def test_a_failed_cell_is_refused_and_leaves_no_page_but_the_notebook(project):
+    lost, page = project / "results/digits-vae/training.json", project / "reports/html/digits-vae.html"
+    before, content = page.read_bytes(), lost.read_bytes()
+    page.unlink()  # as DVC does before it runs a stage
+    lost.unlink()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "stages.report", "digits-vae"], cwd=project, capture_output=True, text=True
+        )
+        assert done.returncode == 2
+        assert re.fullmatch(
+            r"reports/templates/run\.ipynb: cell \d+ failed with Refusal: \S+training\.json: cannot be read .*"
+            r"half-run notebook: \.scratch/digits-vae\.ipynb; "
+            r"`dvc checkout reports/html/digits-vae\.html` brings back the last page\)\n",
+            done.stderr,
+        )
+        assert not page.exists()
+        half = nbformat.read(project / ".scratch/digits-vae.ipynb", as_version=4)
+        assert any(output.output_type == "error" for cell in half.cells for output in cell.get("outputs", ()))
+    finally:
+        page.write_bytes(before)
+        lost.write_bytes(content)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_is_clean_and_imports_no_framework(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells if cell.cell_type == "code")
+    tree = ast.parse("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        imported |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "pipeline" else {node.module}
+    allowed = r"sys|pathlib|json|numpy|pandas|pipeline\.(params|store|data|data\.store|figures(\..+)?)"
+    assert {name for name in imported if not re.fullmatch(allowed, name)} == set()
+
+
+def test_what_pages_are_made_with_loads_no_framework():
+    modules = "pipeline.notebook, pipeline.figures.run, pipeline.figures.codes, pipeline.figures.data, pipeline.figures.index"
+    script = f"import sys, {modules}, pipeline.figures.provenance\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=params.ROOT, check=True, capture_output=True, text=True).stdout
+    assert not {"tensorflow", "keras", "jax"} & set(loaded.split())
+
+
+def test_templates_know_what_stages_pass(monkeypatch):
+    passed = {}
+
+    def render(template: str, name: str, title: str, **parameters):
+        passed[template] = set(parameters)
+        raise InterruptedError
+
+    monkeypatch.setattr(notebook, "render", render)
+    first = next(iter(YAML(typ="safe").load((params.ROOT / "params.yaml").read_text())["runs"]))
+    for call in (lambda: report.report(first), lambda: describe.describe("digits"), compare.compare):
+        with pytest.raises(InterruptedError):
+            call()
+    assert passed == {path.stem: set(papermill.inspect_notebook(str(path))) for path in TEMPLATES}
+    assert passed["run"] == {"run"}

@@ -1,0 +1,37 @@
+"""On the PYTHONPATH of a DVC stage: notes in $WATCH_LOG which files of the project it opens to read and which folders it lists.
+
+Python imports this module by its name before anything else, in the kernel of a notebook too. Not seen: what a C library
+opens by itself (h5py), and the folders that an import or shutil.rmtree lists.
+"""
+
+# ruff: noqa: PTH100
+
+import os
+import sys
+
+
+def watch() -> None:
+    root = os.environ["DVC_ROOT"] + os.sep
+    log = os.open(os.environ["WATCH_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    stage, seen = os.environ["DVC_STAGE"], set()
+
+    def note(event: str, arguments: tuple) -> None:
+        if event == "open":
+            path, mode, flags = arguments
+            reads = "r" in mode or "+" in mode if mode else flags & os.O_ACCMODE != os.O_WRONLY
+        elif event in ("os.listdir", "os.scandir"):
+            path, reads = arguments[0] or ".", not sys._getframe(1).f_code.co_filename.startswith("<frozen importlib")
+        else:
+            return
+        if not reads or isinstance(path, int):
+            return
+        path, is_there = os.path.abspath(os.fsdecode(path)), os.path.isfile if event == "open" else os.path.isdir
+        if path.startswith(root) and (event, path) not in seen and is_there(path):
+            seen.add((event, path))
+            os.write(log, f"{stage}\t{event}\t{path.removeprefix(root)}\n".encode())
+
+    sys.addaudithook(note)
+
+
+if "DVC_STAGE" in os.environ and "WATCH_LOG" in os.environ:
+    watch()
