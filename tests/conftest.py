@@ -1,28 +1,36 @@
 """One backend for the whole session, with the numbers the tests were written for, and a count of the models built."""
 
 import os
+from functools import cache
 
 import numpy as np
 import pytest
 
 from pipeline import backend
 
-BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
-backend.start(backend=BACKEND, threads=2, precision="float32")
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before a test module imports keras
 built = 0
 
 
-def pytest_configure(config):
-    import pipeline.models
+def pytest_runtest_setup(item):
+    """Importing a framework takes seconds that tests of files and parameters need not wait for."""
+    if "backend" in item.keywords:
+        backend.start(backend=BACKEND, threads=2, precision="float32")
+        count_models()
 
-    plain = pipeline.models.build
+
+@cache
+def count_models() -> None:
+    from pipeline import models
+
+    plain = models.build
 
     def counted(*args, **kwargs):
         global built
         built += 1
         return plain(*args, **kwargs)
 
-    pipeline.models.build = counted
+    models.build = counted
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -50,3 +58,11 @@ def gaussian():
     model = Gaussian(0.5 * rng.standard_normal((5, 2)), 1.0)
     x = (rng.standard_normal((70, 2)) @ model.weights_.T + rng.standard_normal((70, 5))).astype("float32")
     return model, x.reshape(70, 5, 1, 1)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory):
+    """A finished project of the smoke profile's kind, whose stages were watched as they ran."""
+    from dvc_helpers import smoke
+
+    return smoke(tmp_path_factory.mktemp("smoke"))
