@@ -35,7 +35,8 @@ def start(
     if keras.backend.backend() != backend:
         raise Refusal(f"keras already runs on {keras.backend.backend()}, compute.backend in params.yaml says {backend}")
     if backend == "tensorflow":
-        _start_tensorflow(threads)
+        with quiet():
+            _start_tensorflow(threads)
     keras.config.set_dtype_policy(precision)
 
 
@@ -48,7 +49,7 @@ def agree(backend: str) -> None:
 
 @contextmanager
 def quiet():
-    """TensorFlow greets on stderr before its log level counts; shown only when the import fails."""
+    """TensorFlow greets on stderr whatever its log level; what it says is shown only when something fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -71,6 +72,7 @@ def _start_tensorflow(threads: int) -> None:
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:  # a second start may not set them again
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.list_logical_devices()  # where there is no GPU, the first look for one is loud
 
 
 def compiled(function):

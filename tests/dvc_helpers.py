@@ -12,6 +12,15 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 LEFT = ("dvc.lock", "results/", "reports/plots/", "profiles/", "benchmarks/", "docs/")  # a copy starts without a past
 
+# What `small_params` makes dvc.yaml run, besides `check`.
+OF_DATA = ("prepare", "describe")
+OF_RUN = ("train", "estimate", "draw", "report")
+INDEX = {"compare"}  # reads everything, so follows everything that says something new
+
+
+def of(names: tuple[str, ...], *keys: str) -> set[str]:
+    return {f"{name}@{key}" for name in names for key in keys}
+
 
 def load(text: str) -> dict:
     return YAML(typ="safe").load(text)

@@ -20,17 +20,26 @@ def load(path: Path) -> dict:
     return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
 
 
+def lookup(scope: dict, dotted: str):
+    for key in dotted.split("."):
+        scope = scope[key]
+    return scope
+
+
+def filled(template: dict, scope: dict) -> dict:
+    """With `${...}` filled in as DVC does."""
+    return json.loads(re.sub(r"\$\{([^}]+)\}", lambda match: str(lookup(scope, match[1])), json.dumps(template)))
+
+
 def stages(pipeline: dict, params: dict) -> dict[str, dict]:
-    """The stages of dvc.yaml by their DVC names, `${key}` and `${item.x}` filled in from params.yaml."""
+    """The stages of dvc.yaml by their DVC names."""
     found = {}
     for name, body in pipeline["stages"].items():
-        if "foreach" not in body:
-            found[name] = body
-            continue
-        template = json.dumps(body["do"])
-        for key, item in params[body["foreach"].strip("${}")].items():
-            values = {"key": key} | {f"item.{name}": value for name, value in item.items()}
-            found[f"{name}@{key}"] = json.loads(re.sub(r"\$\{([^}]+)\}", lambda m, v=values: str(v[m[1]]), template))
+        if "foreach" in body:
+            for key, item in lookup(params, body["foreach"].strip("${}")).items():
+                found[f"{name}@{key}"] = filled(body["do"], params | {"key": key, "item": item})
+        else:
+            found[name] = filled(body, params)
     return found
 
 
@@ -47,17 +56,6 @@ def read(path: Path) -> bytes:
     if path.is_dir():
         return b"".join(str(file).encode() + file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file())
     return path.read_bytes()
-
-
-def tracked(params: dict, entries: list) -> list:
-    """The values of params that a stage depends on: dotted keys, or the whole file."""
-    values = []
-    for key in entries:
-        value = params
-        for part in [] if isinstance(key, dict) else key.split("."):
-            value = value[part]
-        values.append(value)
-    return values
 
 
 def write(path: Path, said: dict, digest: str) -> None:
@@ -83,7 +81,8 @@ def main() -> None:
         log.write(f"{name}\n")
     params = load(Path("params.yaml"))
     stage = stages(load(Path("dvc.yaml")), params)[name]
-    content = hashlib.sha256(json.dumps(tracked(params, stage.get("params", [])), sort_keys=True).encode())
+    tracked = [params if isinstance(key, dict) else lookup(params, key) for key in stage.get("params", [])]
+    content = hashlib.sha256(json.dumps(tracked, sort_keys=True).encode())
     for dep in paths(stage["deps"]):
         content.update(dep.encode() + read(Path(dep)))
     for path, said in outputs(stage).items():

@@ -114,6 +114,7 @@ def test_real_values_against_scipy(rng, monkeypatch):
     images = some(x.reshape(-1, 2, 2, 1), None)
     train, test = images.train.x.reshape(60, 4).astype(float), images.test.x.reshape(30, 4)
     mean, covariance, floor = train.mean(0), np.cov(train.T, ddof=0), 1e-5 * train.var()
+    np.testing.assert_allclose(b.moments(images.train.x.reshape(60, 4), 1.0, None)[0], mean, rtol=1e-12)
     covariance[2, 2] = floor
     found = baselines(images)
     independent = -norm.logpdf(test, mean, np.sqrt(covariance.diagonal())).sum(1)

@@ -6,16 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dvc_helpers import ROOT, Stubbed, dump, load, small_params, stubbed
+from dvc_helpers import INDEX, OF_DATA, OF_RUN, ROOT, Stubbed, dump, load, of, small_params, stubbed
 from stub import outputs, paths, stages
-
-OF_DATA = ("prepare", "describe")
-OF_RUN = ("train", "estimate", "draw", "report")
-INDEX = {"compare"}  # reads everything, so follows everything that says something new
-
-
-def of(names: tuple[str, ...], *keys: str) -> set[str]:
-    return {f"{name}@{key}" for name in names for key in keys}
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,8 @@ def test_sprites_come_from_the_density_that_is_kept_with_them(noise, most):
     assert abs(flipped - noise) <= 4 * np.sqrt(noise * (1 - noise) / clean.size)
     np.testing.assert_array_equal(images.test.y, images.test.factors[:, 0])
     assert images.factors == ("shape", "size", "x", "y") and images.classes == 3
-    assert (np.abs(np.bincount(images.test.factors @ [192, 64, 8, 1], minlength=576) - 4000 / 576) < 18).all()
+    drawn = np.bincount(images.test.factors @ [192, 64, 8, 1], minlength=576)
+    assert ((drawn - 4000 / 576) ** 2).sum() * 576 / 4000 < 575 + 5 * np.sqrt(2 * 575)  # chi-squared: all equally likely
 
 
 def test_more_training_sprites_leave_the_others_as_they_are():

@@ -1,15 +1,15 @@
 """The generated pages of docs/ are what the code makes of them now, and leave out no key and no column."""
 
 import json
+import os
 import re
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from test_every_param import BLOCKS
 
-from pipeline import params, store
+from pipeline import Refusal, params, schema, store
 from pipeline.evidence import summary
 from tools import docs
 from tools.outputs import FILES
@@ -28,6 +28,14 @@ def test_every_key_of_params_has_a_meaning():
         for name, field in block.model_fields.items():
             assert field.description, f"{key}.{name}"
             assert f"| `{name}` | {field.description.replace('|', chr(92) + '|')} |" in page
+
+
+def test_a_key_without_a_meaning_is_refused_by_its_name():
+    def images(*, size: int, seed: int):
+        """seed: of all draws"""
+
+    with pytest.raises(Refusal, match="images: no docstring has a line `size: meaning`"):
+        docs.keys(schema.arguments(images))
 
 
 def test_what_reruns_is_what_does():
@@ -64,7 +72,7 @@ def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monk
     training = {"epochs": 1, "batch_size": 40, "learning_rate": 0.01}
     vae = {"data": "d", "family": "latent", "model": "vae", "seeds": [0, 1], "evidence": "e"}
     content = {
-        "compute": {"backend": keras.backend.backend(), "threads": 2, "precision": "float32"},
+        "compute": {"backend": os.environ["KERAS_BACKEND"], "threads": 2, "precision": "float32"},
         "data": {"d": {"source": "sprites", "train": 120, "valid": 20, "test": 20, "size": 14, "noise": 0.1, "seed": 0}},
         "evidence": {"e": {"draws": 10}},
         "runs": {"r": vae | {"network": network, "training": training}},

@@ -131,3 +131,10 @@ def test_the_stage_passes_every_source_and_model_and_writes_a_constant(tmp_path)
     (project.path / "mine.npy").touch()
     assert project.run(sys.executable, "-m", "stages.check") == ""
     assert (project.path / "artifacts" / "checked").read_text() == "params.yaml makes sense\n"
+
+
+def test_an_argument_without_a_type_is_refused_by_its_name():
+    def images(*, size, seed: int): ...
+
+    with pytest.raises(Refusal, match="images: the argument size has no type"):
+        schema.arguments(images)

@@ -7,16 +7,14 @@ from pipeline.figures import index, pictures, style, words
 from stages import compare
 
 EVIDENCE = {"estimator": "importance", "direction": "nll_too_high", "measure": "mass", "nll_nats": 23.5}
-NO_EVIDENCE = {"estimator": "none", "direction": "none"}
+NO_EVIDENCE = {"estimator": "none", "direction": "none", "likelihood": "none"}
 
 
 def test_mass_and_density_never_share_a_chart_or_a_column(tmp_path, monkeypatch):
     runs = {name: {"data": "d", "model": "m"} for name in ("mass-a", "mass-b", "density", "none")}
     density = {**EVIDENCE, "measure": "density", "nll_nats": -80.0}
     evidence = {"mass-a": EVIDENCE, "mass-b": {**EVIDENCE, "nll_nats": 20.0}, "density": density, "none": NO_EVIDENCE}
-    assert index.groups(runs, evidence) == [("d", "mass"), ("d", "density")]
-    assert index.rank(runs, evidence, "d", "mass") == ["mass-b", "mass-a"]
-    assert index.rank(runs, evidence, "d", "density") == ["density"]
+    assert index.groups(runs, evidence) == [("d", "mass", ["mass-b", "mass-a"], ["none"]), ("d", "density", ["density"], [])]
     monkeypatch.setattr(compare.store, "read_json", lambda path: evidence[path.parent.name])
     assert list(compare.nlls(runs).run) == ["mass-a", "mass-b"]
 
@@ -28,6 +26,8 @@ def test_words_say_what_kind_of_number_it_is():
     assert "exact" in words.errs(exact)
     assert "too high" in words.errs(EVIDENCE)
     assert "at or below" in words.errs(bound)
+    assert "no likelihood" in words.without(NO_EVIDENCE)
+    assert "not estimated" in words.without({**NO_EVIDENCE, "likelihood": "bernoulli"})
     assert "likely higher" in words.errs({**EVIDENCE, "direction": "nll_too_low"})
 
 

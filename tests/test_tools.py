@@ -141,7 +141,7 @@ def test_ci_runs_every_step_and_fails_when_one_does(tmp_path):
 PYTEST = """import os, sys
 built = {"tensorflow": %d, "jax": %d}[os.environ["KERAS_BACKEND"]]
 assert sys.argv[1:] == ["-m", "backend"]
-print("models built:", built)
+print("tests that built a model:", built)
 sys.exit(built == %d)
 """
 

@@ -15,7 +15,7 @@ def tests_on(backend: str, at_least: int) -> tuple[bool, int]:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as tests:
         for line in tests.stdout:
             print(line, end="", flush=True)
-            if match := re.match(r"models built: (\d+)", line):
+            if match := re.match(r"tests that built a model: (\d+)", line):
                 built = int(match[1])
     return tests.returncode == 0, built
 

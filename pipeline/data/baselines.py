@@ -94,7 +94,7 @@ def blocks(x: np.ndarray, width: int) -> Iterator[np.ndarray]:
 def moments(x: np.ndarray, unit: float, redraw: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean [D] and covariance [D, D] of x * unit; beyond DIMENSIONS only variances [D]."""
     n, d = x.shape
-    mean = sum((part * unit).sum(0) for part in blocks(x, d)) / n
+    mean = sum((part * unit).sum(0, dtype=float) for part in blocks(x, d)) / n
     covariance = np.zeros((d, d) if d <= DIMENSIONS else d)
     for part in blocks(x, d):
         centred = part * unit - mean

@@ -24,6 +24,8 @@ def headline(name: str, meta: dict, baselines: dict) -> list[str]:
     )
     if not meta["levels"]:
         first = first.replace("each pixel one of real values", "with real-valued pixels")
+    if meta["binarised"] != "no":
+        first += f" Binarised: {meta['binarised']}."
     if baselines.get("floor_nats") is not None:
         floor = (
             f"Its distribution is known: the test images cost **{nats(baselines['floor_nats'])} nats** each under it, and "
@@ -39,7 +41,6 @@ def summary(meta: dict) -> dict:
     found |= {"shape": " × ".join(map(str, meta["shape"])), "levels": str(meta["levels"] or "real")}
     if meta["classes"]:
         found["classes"] = count(meta["classes"])
-    found["binarised"] = meta["binarised"]
     if meta["factors"]:
         found["known factors"] = ", ".join(meta["factors"])
     return found
@@ -83,9 +84,11 @@ def histogram(images, meta: dict):
         axes.plot(middle, np.histogram(test, edges)[0] / test.size, "o", color=INK, markersize=3.5)
         legend(figure, [("train", BLUE, "s"), ("test", INK, "o")])
     top = int(shares.argmax())
+    means = [x.mean() / ((levels_of(name, meta) or 2) - 1) for name, x in (("train", train), ("test", test))]
     text = (
         f"{percent(shares[0])} of all training pixels have the lowest value and {percent(shares[-1])} the highest; the most "
-        f"frequent is {middle[top]:g}. The mean is {train.mean():.3f}, that of the test images {test.mean():.3f}."
+        f"frequent is {middle[top]:g}. The mean is {means[0]:.3f}, that of the test images {means[1]:.3f}"
+        f"{', on a scale from 0 to 1.' if meta['levels'] else '.'}"
     )
     return figure, "Histogram of pixel values", text
 
@@ -100,8 +103,8 @@ def means(x: np.ndarray, y: np.ndarray | None, meta: dict):
         text += f", then of each class from {labels[0]} to {labels[-1]}"
     deviation = x.std(axis=0) / (levels - 1 if levels else 1)
     still = int((deviation == 0).sum())
-    text += f". {count(still) if still else 'None'} of the {count(deviation.size)} pixels never changes"
-    text += f"; the standard deviation is {deviation.max():.2f} at most, on a scale from 0 to 1."
+    text += f". Of the {count(deviation.size)} dimensions {count(still) if still else 'none'} never change"
+    text += f"; the standard deviation is {deviation.max():.2f} at most{', on a scale from 0 to 1.' if levels else '.'}"
     return pictures.grid(np.stack(shown), levels, min(len(shown), 6)), "Mean images", text
 
 
@@ -116,15 +119,15 @@ def pca(baselines: dict):
     axes.set_ylim(0, 1.15 * baselines["mean_mse"])
     text = (
         f"PCA with {sizes[-1]} components leaves {errors[-1]:.4f} of the {baselines['mean_mse']:.4f} that the mean image "
-        "leaves, on a scale from 0 to 1: an autoencoder of that dimension has to beat it."
+        "leaves: an autoencoder of that dimension has to beat it."
     )
     return figure, "Error of linear reconstruction by number of principal components", text
 
 
 NAMES = {
     "uniform": ("uniform", "every value equally likely"),
-    "independent": ("independent pixels", "each pixel has its own histogram"),
-    "chain": ("logistic chain", "each pixel given those before it, by logistic regression"),
+    "independent": ("independent pixels", "each pixel by itself"),
+    "chain": ("regression chain", "each pixel from those before it, by a linear regression or a logistic one"),
     "floor": ("floor", "the distribution the images were drawn from"),
 }
 
@@ -143,4 +146,4 @@ def baseline_rows(baselines: dict) -> list[dict]:
 
 def left_out(baselines: dict) -> str:
     why = baselines.get("chain_why")
-    return f"In nats per image, ± one standard error over images.{f' No logistic chain: {why}.' if why else ''}"
+    return f"In nats per image, ± one standard error over images.{f' No regression chain: {why}.' if why else ''}"

@@ -21,8 +21,7 @@ def headline(runs: dict, evidence: dict[str, dict]) -> list[str]:
         "Lower is better, and only numbers on the same data can be compared."
     )
     best = []
-    for data, measure in groups(runs, evidence):
-        ranked = rank(runs, evidence, data, measure)
+    for data, measure, ranked, _ in groups(runs, evidence):
         if ranked:
             one = evidence[ranked[0]]
             best.append(
@@ -37,25 +36,26 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def groups(runs: dict, evidence: dict[str, dict]) -> list[tuple[str, str | None]]:
-    """(data, measure), in the order of params.yaml: what may stand in one chart."""
-    found = dict.fromkeys((run["data"], evidence[name].get("measure")) for name, run in runs.items())
-    with_density = {data for data, measure in found if measure}
-    return [(data, measure) for data, measure in found if measure or data not in with_density]
+def groups(runs: dict, evidence: dict[str, dict]) -> list[tuple[str, str | None, list[str], list[str]]]:
+    """(data, measure, runs with an NLL, the best first, runs without): what may stand in one chart and one column."""
+    found = []
+    for data in dict.fromkeys(run["data"] for run in runs.values()):
+        names = [name for name, run in runs.items() if run["data"] == data]
+        without = [name for name in names if kind(evidence[name]) == "none"]
+        ranked = sorted(set(names) - set(without), key=lambda name: (evidence[name]["nll_nats"], name))
+        measures = sorted({evidence[name]["measure"] for name in ranked}, reverse=True) or [None]
+        for measure in measures:
+            some = [name for name in ranked if evidence[name]["measure"] == measure]
+            found.append((data, measure, some, without if measure == measures[0] else []))
+    return found
 
 
 def title(data: str, measure: str | None, others: list[str]) -> tuple[str, str]:
     """The heading of a group and what is missing from its chart."""
     text = "The nats are those of a density, not of a probability. " if measure == "density" else ""
     if others:
-        text += f"Without a likelihood: {', '.join(others)}."
+        text += f"Not in the chart, without an NLL: {', '.join(others)}."
     return data, text.strip()
-
-
-def rank(runs: dict, evidence: dict[str, dict], data: str, measure: str | None) -> list[str]:
-    """Runs with an NLL, the best first."""
-    chosen = [n for n, run in runs.items() if run["data"] == data and evidence[n].get("measure") == measure and measure]
-    return sorted(chosen, key=lambda name: evidence[name]["nll_nats"])
 
 
 def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
@@ -64,7 +64,7 @@ def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
     row, head, foot = 0.5, 0.16 * len(references) + 0.08, 0.62
     height = head + row * len(names) + foot
     figure = Figure((WIDTH, height))
-    axes = figure.add_axes((0.02, foot / height, 0.96, row * len(names) / height))
+    axes = figure.add_axes((0, foot / height, 1, row * len(names) / height))
     for y, name in enumerate(reversed(names)):
         one = evidence[name]
         sort, tone = kind(one), colour(runs[name]["model"])
@@ -94,14 +94,14 @@ def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
 def lines(one: dict) -> list[tuple[str, float, str]]:
     known = (
         ("floor_nats", "floor", GREEN),
-        ("chain_nats", "logistic chain", MUTED),
+        ("chain_nats", "regression chain", MUTED),
         ("independent_nats", "independent", MUTED),
     )
     return [(name, one[key], tone) for key, name, tone in known if one.get(key) is not None]
 
 
 def legend(figure: Figure, sorts: set[str], height: float) -> None:
-    x = 0.02
+    x = 0.0
     axes = figure.add_axes((0, 0, 1, 0.2 / height))
     axes.axis("off")
     axes.set(xlim=(0, 1), ylim=(0, 1))
@@ -144,8 +144,9 @@ def strip(names: list[str], galleries: dict, tests: np.ndarray, levels: int | No
 
 
 TABLE = (
-    "Behind the best: mean difference per image to the first run, ± its standard error, on the same images. Recon. MSE: per "
-    "pixel, on a scale from 0 to 1. Probe: accuracy of logistic regression on the codes of 100 labelled images."
+    "In the tables: behind the best is the mean difference per image to the first run, ± its standard error, on the same "
+    "images; recon. MSE is per pixel, on a scale from 0 to 1; probe is the accuracy of logistic regression on the codes of 100 "
+    "labelled images."
 )
 
 
@@ -162,12 +163,11 @@ def rows(names: list[str], runs: dict, evidence: dict, training: dict, represent
                 "95 % interval": f"{nats(one['nll_low'])} – {nats(one['nll_high'])}" if numbers else "",
                 "behind the best": paired.get(name, ""),
                 "bits/dim": f"{one['bits_per_dim']:.3f}" if "bits_per_dim" in one else "",
-                "kind": sort if numbers else "no likelihood",
+                "kind": sort if numbers else "not estimated" if one["likelihood"] != "none" else "no likelihood",
                 "recon. MSE": f"{code['reconstruction_mse']:.4f}" if "reconstruction_mse" in code else "",
                 "probe": f"{100 * code['probe_100']:.1f} %" if "probe_100" in code else "",
                 "parameters": count(training[name]["parameters"]),
                 "epochs": count(training[name]["epochs"]),
-                "flags": one.get("flags", ""),
             }
         )
     return table
@@ -181,6 +181,10 @@ def differences(names: list[str], likelihoods: dict[str, pd.DataFrame]) -> dict[
         difference = by_image[names[0]] - by_image[name]
         out[name] = f"{nats(difference.mean())} ± {nats(difference.sem())}"
     return out
+
+
+def flagged(names: list[str], evidence: dict[str, dict]) -> str:
+    return "; ".join(f"**{name}** is flagged: {evidence[name]['flags']}" for name in names if evidence[name]["flags"])
 
 
 def leftovers(root: Path, runs: dict) -> list[str]:

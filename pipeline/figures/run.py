@@ -101,7 +101,7 @@ def k_curve(curve: pd.DataFrame, evidence: dict, colour: str):
     far = []
     for field, name, tone in (
         ("independent_nats", "independent pixels", MUTED),
-        ("chain_nats", "logistic chain", MUTED),
+        ("chain_nats", "regression chain", MUTED),
         ("floor_nats", "floor", GREEN),
     ):
         value = evidence.get(field)

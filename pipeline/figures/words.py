@@ -4,7 +4,7 @@ KINDS = ("exact", "estimate", "bound")
 
 
 def nats(value: float) -> str:
-    return f"{value:,.2f}"
+    return f"{value:,.2f}".replace("-", "−")
 
 
 def small(value: float) -> str:
@@ -64,9 +64,8 @@ def headline(chosen: dict, title: str, evidence: dict) -> list[str]:
     what = f"{title}, trained on {chosen['data']}."
     if kind(evidence) == "none":
         return [
-            f"{what} **It has no likelihood**: it defines no probability of an image, so there is no number that could "
-            "stand beside those of the other models.",
-            "It can be judged by what it reconstructs and by what its codes are good for, below.",
+            f"{what} {without(evidence)}",
+            "It can be judged by what it makes of images and by what its codes are good for.",
         ]
     unit = "nats of a density" if evidence["measure"] == "density" else "nats"
     bits = f" ({evidence['bits_per_dim']:.3f} bits per dimension)" if "bits_per_dim" in evidence else ""
@@ -83,10 +82,19 @@ def headline(chosen: dict, title: str, evidence: dict) -> list[str]:
     return [first, f"{second} {third}.", *beside(evidence)]
 
 
+def without(evidence: dict) -> str:
+    """Why there is no number."""
+    if evidence["likelihood"] == "none":
+        return (
+            "**It has no likelihood**: it defines no probability of an image, so there is no number that could stand beside "
+            "those of the other models."
+        )
+    return "**Its likelihood was not estimated**: its evidence settings ask for none."
+
+
 def beside(evidence: dict) -> list[str]:
     """The number beside baselines and floor."""
-    chain = "a Gaussian with a full covariance" if evidence["measure"] == "density" else "a chain of logistic regressions"
-    baselines = (("independent_nats", "independent pixels"), ("chain_nats", chain))
+    baselines = (("independent_nats", "independent pixels"), ("chain_nats", "a chain of regressions"))
     sayings = []
     for key, name in baselines:
         if evidence.get(key) is not None:
