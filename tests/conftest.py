@@ -1,4 +1,4 @@
-"""One backend for the whole session, with the numbers the tests were written for, and a count of the tests that built a model."""
+"""One backend for the whole session, and a count of the tests that built a model on it."""
 
 import os
 from functools import cache
