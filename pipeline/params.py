@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline import Refusal
 
@@ -15,7 +15,9 @@ def read(path: Path = ROOT / "params.yaml") -> dict:
         params = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Refusal(f"{path.name}: there is no such file in {path.parent}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except MarkedYAMLError as error:
+        raise Refusal(f"{path.name}: line {error.problem_mark.line + 1}: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:  # not UTF-8, no such date, numbers or nesting without end
         raise Refusal(f"{path.name}: {' '.join(str(error).split())}") from None
     if not isinstance(params, dict):
         raise Refusal(f"{path.name}: expected a mapping of sections, found {type(params).__name__}")
