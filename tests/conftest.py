@@ -32,15 +32,27 @@ def count_models() -> None:
     models.build = counted
 
 
+def pytest_sessionfinish(session, exitstatus):
+    """What the workers built counts, too; too few make a green session red."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["built"] = sorted(built)
+    elif len(built) < int(os.environ.get("MODELS_BUILT_AT_LEAST", 0)) and exitstatus == 0:
+        session.exitstatus = 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    built.update(getattr(node, "workeroutput", {}).get("built", []))
+
+
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"tests that built a model: {len(built)}")
 
 
-def pytest_sessionfinish(session, exitstatus):
-    least = int(os.environ.get("MODELS_BUILT_AT_LEAST", 0))
-    if len(built) < least and exitstatus == 0:
-        session.exitstatus = 1
-        print(f"\nonly {len(built)} tests built a model on {BACKEND}, expected at least {least}")
+def pytest_collection_modifyitems(items):
+    """What shares a costly fixture runs in one worker: a module, and all that use the finished project."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("smoke" if "smoke" in item.fixturenames else item.module.__name__))
 
 
 @pytest.fixture
