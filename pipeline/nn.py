@@ -1,7 +1,7 @@
 """Blocks that two families share. An edit here retrains everybody: kept small and still.
 
 body: dense layers, or conv: 3x3 convolutions, all but the first with stride 2
-widths: the units, or channels, of each hidden layer of the encoder; the decoder mirrors them
+widths: the units, or channels, of each hidden layer of the encoder; the decoder has them in reverse
 dropout: the share of hidden units that training leaves out
 Under mixed precision the hidden layers compute in 16 bits and the last one in 32.
 """
@@ -53,7 +53,9 @@ def drop(rate: float) -> list[keras.layers.Layer]:
 
 def small_side(shape: tuple[int, int, int], widths: list[int]) -> tuple[int, int]:
     """Rows and columns of the smallest map, which must come out even at every halving."""
+    if not widths:
+        raise Refusal("network.widths: a conv body needs the channels of one convolution at least, found []")
     factor = 2 ** (len(widths) - 1)
-    if not widths or shape[0] % factor or shape[1] % factor:
+    if shape[0] % factor or shape[1] % factor:
         raise Refusal(f"network.widths: {len(widths)} convolutions halve {shape[0]}x{shape[1]} images {len(widths) - 1} times")
     return shape[0] // factor, shape[1] // factor

@@ -22,3 +22,10 @@ def read(path: Path = ROOT / "params.yaml") -> dict:
     if not isinstance(params, dict):
         raise Refusal(f"{path.name}: expected a mapping of sections, found {type(params).__name__}")
     return params
+
+
+def block(params: dict, section: str, name: str) -> dict:
+    """params[section][name], for a name that comes from the command line."""
+    if name not in params[section]:
+        raise Refusal(f"params.yaml: {section} has no {name}")
+    return params[section][name]

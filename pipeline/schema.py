@@ -207,6 +207,8 @@ def run(key: str, value, params: dict) -> None:
     twice = [seed for seed in value["seeds"] if value["seeds"].count(seed) > 1]
     if twice:
         refuse(f"{key}.seeds", f"{twice[0]} stands there more than once")
+    if value["seeds"] != sorted(value["seeds"]):
+        refuse(f"{key}.seeds", f"expected rising numbers, found {shown(value['seeds'])}")  # the first seed is the least
     block(f"{key}.network", value["network"], network(value["family"], value["model"]))
     block(f"{key}.training", value["training"], training())
 

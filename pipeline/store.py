@@ -67,7 +67,7 @@ def read_json(path: Path) -> dict:
 
 
 def write_csv(path: Path, table) -> None:
-    """`table`: a pandas DataFrame. Nine digits keep every float32 and every hundredth of a nat's billionth."""
+    """`table`: a pandas DataFrame. Nine digits keep every float32."""
     with writing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
 

@@ -10,7 +10,7 @@ from annotated_types import Gt, Lt
 from pipeline import Refusal
 from pipeline.base import Count, Fraction, NonNegative, Positive, Trainable
 from pipeline.data.batches import Training, Validation
-from pipeline.data.store import Images
+from pipeline.data.store import Images, training_images
 
 VALIDATION_BATCH = 500
 STEPS_PER_CALL = 50  # of the compiled training function: Python between steps costs more than a small model's step
@@ -38,20 +38,22 @@ def fit(
     schedule: constant, or cosine: falls to 1 % of the learning rate over the run
     warmup: the share of all steps in which the rate rises linearly before
     clip_norm: the largest norm of all gradients together; null: any
-    weight_decay: decoupled, as in AdamW
+    weight_decay: decoupled, as in AdamW; of all weights but biases and learned variances
     averaging: the momentum of a moving average of the weights, which is then what is validated and kept; null: none
     """
     batches = Training(images.train, model, seed, batch_size, images.redraw)
-    model.adapt(images.train.x, images.train.y)
+    model.adapt(training_images(images), images.train.y)
     rate = learning_rates(learning_rate, schedule, warmup, epochs * len(batches))
+    optimizer = keras.optimizers.Adam(
+        rate,
+        global_clipnorm=clip_norm,
+        weight_decay=weight_decay or None,
+        use_ema=averaging is not None,
+        ema_momentum=averaging or 0.99,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "log_variance"])
     model.compile(
-        optimizer=keras.optimizers.Adam(
-            rate,
-            global_clipnorm=clip_norm,
-            weight_decay=weight_decay or None,
-            use_ema=averaging is not None,
-            ema_momentum=averaging or 0.99,
-        ),
+        optimizer,
         steps_per_execution=min(STEPS_PER_CALL, len(batches)) if keras.backend.backend() == "tensorflow" else 1,
         jit_compile=keras.backend.backend() == "jax",
     )

@@ -6,20 +6,23 @@ import stages
 from pipeline import notebook, params, store
 
 
+def probabilities(runs: dict) -> list[dict]:
+    """Evidence of runs with a probability: neither a density's nats nor a squared error may share an axis with theirs."""
+    rows = [{"run": run, **store.read_json(store.result(run, "evidence.json"))} for run in runs]
+    return [row for row in rows if row.get("measure") == "mass"]
+
+
 def curves(runs: dict) -> pd.DataFrame:
     """The validation loss of each run's first seed."""
-    tables = []
-    for run in runs:
-        history = pd.read_csv(store.result(run, "history.csv"))
-        tables.append(history[history.seed == history.seed.iloc[0]][["epoch", "valid_loss"]].assign(run=run))
-    return pd.concat(tables)[["run", "epoch", "valid_loss"]]
+    tables = [pd.DataFrame(columns=["run", "epoch", "valid_loss"])]
+    for row in probabilities(runs):
+        history = pd.read_csv(store.result(row["run"], "history.csv"))
+        tables.append(history[history.seed == history.seed.iloc[0]].assign(run=row["run"])[tables[0].columns])
+    return pd.concat(tables[1:] or tables)
 
 
 def nlls(runs: dict) -> pd.DataFrame:
-    """Probabilities only: a density's nats must not share an axis with them, and a plot of DVC's has one axis."""
-    rows = [{"run": run, **store.read_json(store.result(run, "evidence.json"))} for run in runs]
-    columns = ["run", "data", "nll_nats", "nll_low", "nll_high", "estimator"]
-    return pd.DataFrame([row for row in rows if row.get("measure") == "mass"], columns=columns)
+    return pd.DataFrame(probabilities(runs), columns=["run", "data", "nll_nats", "nll_low", "nll_high", "estimator"])
 
 
 def compare() -> None:

@@ -1,6 +1,7 @@
 """What a run makes of images: samples, reconstructions, traversals, codes and how well labels can be read off them."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import stages
 from pipeline import backend, params, representation, store
@@ -11,7 +12,7 @@ SAMPLES, SHOWN, TRAVERSED, STEPS, CHUNK = 64, 32, 16, 11, 500
 
 def draw(run: str) -> None:
     settings = params.read()
-    chosen = settings["runs"][run]
+    chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
     from pipeline.base import Encodes, Latent, Samples, generator
 
@@ -44,16 +45,26 @@ def draw(run: str) -> None:
         found["reconstruction_mse"] = float(np.mean(np.square((reconstructions - test_x) / scale, dtype="float64")))
         if isinstance(model, Latent):
             found["active_units"] = representation.active_units(train)
-        if images.train.y is not None:
-            pixels, test_pixels = (np.reshape(x, (len(x), -1)).astype("float64") for x in (train_x, test_x))
-            pca = representation.principal_components(pixels, test_pixels, train.shape[1])
-            for name, features in {"probe": (train, test), "raw": (pixels, test_pixels), "pca": pca}.items():
-                labels, rng = (images.train.y, images.test.y), generator(seed, "probes")
-                scores = representation.probe(features[0], labels[0], features[1], labels[1], rng)
-                found |= {f"{name}_{key}": value for key, value in scores.items()}
+        if images.train.y is not None and len(np.unique(images.train.y)) > 1:
+            print(f"{run}: probes with few and all labels", flush=True)
+            with threadpool_limits(limits=1):  # as in baselines.py
+                found |= probes(images, train_x, test_x, train, test, seed)
     with store.writing(store.gallery(run)) as path:
         np.savez_compressed(path, **gallery)
     store.write_json(store.result(run, "representation.json"), found)
+
+
+def probes(images, train_x, test_x, train, test, seed: int) -> dict:
+    """Accuracies on the codes `train` and `test`, on raw pixels and on PCA of the codes' dimension, for the same labels."""
+    pixels, test_pixels = (np.reshape(x, (len(x), -1)).astype("float64") for x in (train_x, test_x))
+    pca = representation.principal_components(pixels, test_pixels, train.shape[1])
+    from pipeline.base import generator
+
+    found = {}
+    for name, (x, held_out) in {"probe": (train, test), "raw": (pixels, test_pixels), "pca": pca}.items():
+        scores = representation.probe(x, images.train.y, held_out, images.test.y, generator(seed, "probes"))
+        found |= {f"{name}_{key}": value for key, value in scores.items()}
+    return found
 
 
 def chunked(function):

@@ -9,7 +9,7 @@ from pipeline.data import store as data_store
 
 def estimate(run: str) -> None:
     settings = params.read()
-    chosen = settings["runs"][run]
+    chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
     from pipeline import evidence
     from pipeline.evidence import summary

@@ -1,12 +1,11 @@
 """Writes the page of a run from what training, estimating and drawing left."""
 
 import stages
-from pipeline import Refusal, notebook, params, store
+from pipeline import notebook, params, store
 
 
 def report(run: str) -> None:
-    if run not in params.read()["runs"]:
-        raise Refusal(f"params.yaml: runs has no {run}")
+    params.block(params.read(), "runs", run)
     page = notebook.render("run", run, title=run, run=run)
     with store.writing(store.page(run)) as temporary:
         temporary.write_text(page, encoding="utf-8")

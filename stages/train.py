@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 import stages
-from pipeline import backend, params, store
+from pipeline import Refusal, backend, params, store
 from pipeline.data import store as data_store
 
 
 def train(run: str) -> None:
     settings = params.read()
-    chosen = settings["runs"][run]
+    chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
     from pipeline import models, training
 
@@ -21,13 +21,18 @@ def train(run: str) -> None:
     with store.writing(store.weights(run)) as weights:
         for seed in chosen["seeds"]:
             print(f"{run}, seed {seed}", flush=True)
-            model = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
-            history = pd.DataFrame(training.fit(model, images, seed, **chosen["training"]))
+            try:
+                model = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
+                history = pd.DataFrame(training.fit(model, images, seed, **chosen["training"]))
+            except Refusal as refusal:
+                raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
+            bare = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
+            bare.set_weights(model.get_weights())  # without the optimizer, whose slots are of the last epoch
             history.insert(0, "seed", seed)
             history.insert(1, "phase", "train")
             histories.append(history)
             config = {"family": chosen["family"], "model": chosen["model"], "spec": spec, "network": chosen["network"]}
-            store.save(model, weights / str(seed), config | {"seed": seed})
+            store.save(bare, weights / str(seed), config | {"seed": seed})
     store.write_csv(store.result(run, "history.csv"), pd.concat(histories))
     best = [history.loc[history.valid_loss.idxmin()] for history in histories]
     summary = {

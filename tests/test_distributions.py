@@ -75,8 +75,7 @@ def test_samples_have_the_mean_and_the_frequencies_they_should(name, levels, rng
         p = np.exp(np.asarray(layer.log_prob(x, params[:1])))
         counts = np.bincount(drawn.astype(int), minlength=levels)
         assert np.all(np.abs(counts / 40_000 - p) < 5 * np.sqrt(p * (1 - p) / 40_000) + 1e-6)
-    if name != "discretised-normal":  # whose mean ignores the clipping at the ends
-        assert abs(drawn.mean() - float(layer.mean(params[:1])[0, 0, 0, 0])) < 5 * drawn.std() / 200
+    assert abs(drawn.mean() - float(layer.mean(params[:1])[0, 0, 0, 0])) < 5 * drawn.std() / 200
 
 
 def test_log_prob_sums_over_the_image_and_broadcasts_draws(rng):

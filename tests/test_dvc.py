@@ -2,6 +2,7 @@
 
 import time
 
+import h5py
 import pytest
 from dvc_helpers import INDEX, OF_RUN, Stubbed, dump, of, small_params, stubbed
 
@@ -50,6 +51,13 @@ def test_done_again_it_is_the_same_to_the_byte(smoke):
     assert said.count("Running stage") == 2
     assert smoke.git("status", "--porcelain") == ""
     assert "up to date" in smoke.dvc("status")
+
+
+def test_weights_are_of_the_best_epoch_and_nothing_else(smoke):
+    """The optimizer's slots would be of the last one."""
+    (file,) = (smoke.path / "artifacts" / "weights" / "digits-vae").rglob("*.h5")
+    with h5py.File(file) as content:
+        assert "optimizer" not in content
 
 
 def test_commits_are_compared_without_cache_or_remote(clone):

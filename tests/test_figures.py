@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.figures import index, pictures, style, words
+from pipeline.figures import data, index, pictures, style, words
 from stages import compare
 
 EVIDENCE = {"estimator": "importance", "direction": "nll_too_high", "measure": "mass", "nll_nats": 23.5}
@@ -56,3 +56,10 @@ def test_an_alt_text_is_escaped_and_colours_follow_the_page():
     assert 'aria-label="a &quot;quoted&quot; &lt;text&gt;"' in drawn
     assert f"stroke: var(--model-0, {style.BLUE})" in drawn
     assert "http" not in drawn
+
+
+def test_a_split_with_few_images_of_each_class_is_shown_all_the_same():
+    meta = {"levels": 2, "redraw": None, "shape": [2, 2, 1]}
+    x = np.zeros((5, 2, 2, 1), "uint8")
+    _, _, text = data.split_sheet("valid", x, np.array([0, 1, 0, 1, 1]), meta)
+    assert text == "The first 5 of 5 valid images."

@@ -77,6 +77,7 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("mine.npy", "data/mine/", "data.mine.reads: 'data/mine/' is where the prepared images of data.mine go; ..."),
     ("mine.npy", "data", "data.mine.reads: 'data' is where the prepared images of data.digits go; put it elsewhere"),
     ("[0, 1]", "[0, 0]", f"{RUN}.seeds: 0 stands there more than once"),
+    ("[0, 1]", "[1, 0]", f"{RUN}.seeds: expected rising numbers, found [1, 0]"),
     ("[0, 1]", "[]", f"{RUN}.seeds: {SEEDS}, found []"),
     ("[0, 1]", "[-1]", f"{RUN}.seeds: {SEEDS}, found [-1]"),
     ("digits-vae:", "data-vae:", "runs.data-vae: a run cannot be called so: another page has this name"),

@@ -85,7 +85,7 @@ def test_a_linear_gaussian_vae_reaches_the_closed_form(rng):
 
 
 def tiny(levels: int | None = 2, **settings):
-    run = {"latent": 2, "body": "dense", "widths": [8], "likelihood": "bernoulli", "dropout": 0.2, "warmup": 10}
+    run = {"latent": 2, "body": "dense", "widths": [8], "likelihood": "bernoulli", "dropout": 0.2, "beta_warmup": 10}
     model = models.build("latent", "vae", {"shape": [4, 4, 1], "levels": levels, "classes": None}, run, 5)
     x = small.images(model, 60)
     images = Images(Split(x[:40]), Split(x[40:50]), Split(x[50:]), levels=levels)

@@ -18,7 +18,10 @@ KIND = {
 }
 INTERVAL = {"nll_low": ("nats", "lower end of the 95 % bootstrap interval over images"), "nll_high": ("nats", "its upper end")}
 LOSS = {
-    "loss": ("nats; squared error where there is no density", "what training minimised, the mean over images"),
+    "loss": (
+        "nats; squared error where there is no density",
+        "what training minimised (its rate weighted by beta), the mean over images",
+    ),
     "distortion": ("as the loss", "the part of it that reconstruction costs"),
     "rate": ("nats", "the part of it that the code costs, KL(q(z | x) || p(z))"),
 }
@@ -183,7 +186,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
     "reports/html/data-<data>.html": ("The page of a data set.", {}),
     "reports/html/index.html": ("The page of all runs.", {}),
     "reports/plots/curves.csv": (
-        "For `dvc plots`: validation losses of the first seeds.",
+        "For `dvc plots`: validation losses, in nats, of the first seeds of the runs with a probability.",
         {"run": ("", "its name"), "epoch": ("", "from 1"), "valid_loss": LOSS["loss"]},
     ),
     "reports/plots/nll.csv": (

@@ -23,7 +23,7 @@ class Training(keras.utils.PyDataset):
     def shuffle(self) -> None:
         self.order = generator(self.seed, "order", self.epoch).permutation(len(self.split.x))
 
-    def on_epoch_end(self) -> None:
+    def on_epoch_end(self) -> None:  # Keras calls it once before the first epoch, too, which so is epoch 1
         self.epoch += 1
         self.shuffle()
 

@@ -71,6 +71,8 @@ def check(images: Images, name: str) -> None:
             raise Refusal(f"{name}: {split} images have {x.ndim} axes, expected 4 (image, row, column, channel)")
         if len(x) == 0:
             raise Refusal(f"{name}: the {split} split is empty")
+        if split == "test" and len(x) == 1:
+            raise Refusal(f"{name}: the test split has one image, and a mean of one has no standard error")
         shapes.add(x.shape[1:])
         if images.levels is None:
             if x.dtype != np.float32 or not np.isfinite(x).all():

@@ -34,10 +34,10 @@ class Estimates:
 
 def estimate(model: Latent, x: np.ndarray, draws: int, seed: int, progress=lambda done, left: None) -> Estimates:
     """Encodes each image once; memory grows neither with the number of images nor, but for a sum per block, with draws."""
-    block = max(size for size in (1, 10, 100) if size <= max(1, draws // 10))
+    cost = model.spec.dims * (model.spec.levels or 1)  # at most: floats that one draw for one image decodes
+    block = max(size for size in (1, 10, 100) if size == 1 or (size <= draws // 10 and size * cost <= TILE))
     blocks = -(-draws // block)
-    levels = model.spec.levels or 1
-    tile = max(1, min(64, len(x), TILE // (block * model.spec.dims * levels)))
+    tile = max(1, min(64, len(x), TILE // (block * cost)))
     posterior = backend.compiled(model.posterior)
     weigh = backend.compiled(model.weigh)
     parts, started = [], time.monotonic()
@@ -94,6 +94,7 @@ class Sums:
                 each = k // self.block
                 whole = blocks[: self.draws // k * each].reshape(-1, each, blocks.shape[1])
                 curve[k] = np.mean(logsumexp(whole, axis=1) - np.log(k), axis=0)
+        curve[self.draws] = total - np.log(self.draws)
         return Estimates(
             log_prob=total - np.log(self.draws),
             elbo=self.total / self.draws,

@@ -53,12 +53,12 @@ def hashes(meta: dict) -> list[dict]:
 def split_sheet(split: str, x: np.ndarray, y: np.ndarray | None, meta: dict):
     """Rows by class where there are labels, in the order of the files elsewhere."""
     levels = levels_of(split, meta)
-    if y is None:
+    classes = [] if y is None else [label for label in np.unique(y) if (np.asarray(y) == label).sum() >= 8][:16]
+    if not classes:  # no labels, or too few images of each for a row
         shown = np.asarray(x[:64])
         text = f"The first {len(shown)} of {count(len(x))} {split} images."
         return pictures.grid(shown, levels, 8), f"A sheet of {split} images", text
     y = np.asarray(y)
-    classes = [label for label in np.unique(y) if (y == label).sum() >= 8][:16]
     chosen = np.concatenate([np.flatnonzero(y == label)[:8] for label in classes])
     sizes = [int((y == label).sum()) for label in np.unique(y)]
     least = f"{count(min(sizes))} to " if min(sizes) < max(sizes) else ""

@@ -10,7 +10,7 @@ from IPython.display import HTML
 
 from pipeline.figures.parts import note, section, table
 
-PACKAGES = ("numpy", "keras", "tensorflow", "dvc", "papermill")
+PACKAGES = ("numpy", "pandas", "matplotlib", "papermill", "nbconvert", "dvc")
 
 
 def md5(path: Path) -> str:
@@ -40,4 +40,4 @@ def provenance(root: Path, inputs: list[Path], command: str) -> None:
     rows = [{"file": path.relative_to(root).as_posix(), "md5": HTML(f"<code>{md5(path)}</code>")} for path in inputs]
     fold = f"{len(rows)} files and their hashes" if len(rows) > 12 else ""
     table(rows, "MD5 as in dvc.lock; `.dir` marks the hash of a folder's list of files.", fold)
-    note("Made with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")
+    note("This page was rendered with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")

@@ -72,7 +72,8 @@ def terms(history: pd.DataFrame, colour: str):
     share = best.valid_rate / (best.valid_rate + best.valid_distortion)
     text = (
         f"At epoch {best.epoch:.0f} the code costs {nats(best.valid_rate)} nats (rate) and the image, given the code, "
-        f"{nats(best.valid_distortion)} (distortion): {percent(share)} of the bound is spent on the code."
+        f"{nats(best.valid_distortion)} (distortion)"
+        + (f": {percent(share)} of the bound is spent on the code." if best.valid_distortion > 0 else ".")
     )
     return figure, "Distortion and rate of the validation images by epoch", text + cut
 

@@ -10,6 +10,15 @@ import os
 import sys
 
 
+def by_the_lookout(frame) -> bool:
+    """Whether stages/__init__.py is looking for edits: it reads all that is declared, whether the stage needs it or not."""
+    while frame:
+        if frame.f_code.co_name == "dependencies" and frame.f_code.co_filename.endswith("stages/__init__.py"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def watch() -> None:
     root = os.environ["DVC_ROOT"] + os.sep
     log = os.open(os.environ["WATCH_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
@@ -23,7 +32,7 @@ def watch() -> None:
             path, reads = arguments[0] or ".", not sys._getframe(1).f_code.co_filename.startswith("<frozen importlib")
         else:
             return
-        if not reads or isinstance(path, int):
+        if not reads or isinstance(path, int) or by_the_lookout(sys._getframe()):
             return
         path, is_there = os.path.abspath(os.fsdecode(path)), os.path.isfile if event == "open" else os.path.isdir
         if path.startswith(root) and (event, path) not in seen and is_there(path):

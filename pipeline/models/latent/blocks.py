@@ -26,17 +26,18 @@ class Warmup(keras.layers.Layer):
 class LatentModel(Trainable, Latent):
     """-ELBO = distortion + rate,   distortion = -E_q log p(x | z),   rate = KL(q(z | x) || p(z)).
 
-    In training the rate is weighted by beta; the reported and selected loss always has beta = 1.
+    In training the rate is weighted by beta, also in the training loss of the history; outside training beta is 1, so that
+    what is validated, selected and reported is the bound itself.
 
     latent: the dimension of z
     likelihood: p(x | z): bernoulli for two levels, categorical or discretised-normal for any, normal for real values
-    warmup: the steps of training over which beta rises from 0 to 1
+    beta_warmup: the steps of training over which beta rises from 0 to 1
     """
 
-    def __init__(self, spec, latent: int, likelihood_name: LikelihoodName, warmup: int):
+    def __init__(self, spec, latent: int, likelihood_name: LikelihoodName, beta_warmup: int):
         super().__init__(spec)
         self.latent, self.likelihood_name = latent, likelihood_name
-        self.likelihood, self.warm = likelihood(likelihood_name, spec), Warmup(warmup)
+        self.likelihood, self.warm = likelihood(likelihood_name, spec), Warmup(beta_warmup)
 
     def terms(self, x, eps, y=None, training=False):
         q = self.posterior(x, y, training)

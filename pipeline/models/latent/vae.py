@@ -29,9 +29,9 @@ class Model(LatentModel):
         widths: list[Count],
         likelihood: LikelihoodName,
         dropout: Fraction = 0.0,
-        warmup: Annotated[int, Ge(0)] = 0,
+        beta_warmup: Annotated[int, Ge(0)] = 0,
     ):
-        super().__init__(spec, latent, likelihood, warmup)
+        super().__init__(spec, latent, likelihood, beta_warmup)
         height, width, channels = spec.shape
         self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent, dropout)
         self.decoder = nn.decoder(body, widths, latent, (height, width, channels * self.likelihood.width), dropout)

@@ -1,0 +1,81 @@
+"""An edit during a run cannot lie: the stage fails and names what changed."""
+
+import subprocess
+import sys
+
+import pytest
+from dvc_helpers import copy, dump, small_params
+
+from pipeline import Refusal, store
+
+STAGE = """
+import sys
+import stages
+
+edit = sys.argv.pop()
+sys.argv.append("digits-vae")
+stages.run(lambda run: exec(edit), "run")
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project whose data, weights and results are there, as far as `draw@digits-vae` declares them."""
+    project = copy(tmp_path_factory.mktemp("edits"), dump(small_params()))
+    for name in ("data/digits/meta.json", "artifacts/weights/digits-vae/0/config.json"):
+        (project.path / name).parent.mkdir(parents=True)
+        (project.path / name).write_text("{}")
+    return project
+
+
+def draw(project, edit: str) -> subprocess.CompletedProcess:
+    env = project.env | {"DVC_STAGE": "draw@digits-vae", "DVC_ROOT": str(project.path)}
+    return subprocess.run([sys.executable, "-c", STAGE, edit], cwd=project.path, env=env, capture_output=True, text=True)
+
+
+APPEND = "p = __import__('pathlib').Path({!r}); p.write_text(p.read_text().replace({!r}, {!r}))"
+
+
+@pytest.mark.parametrize(
+    "edit, said",
+    [
+        (APPEND.format("pipeline/nn.py", '"""Blocks', '"""The blocks'), "pipeline/nn.py"),
+        (APPEND.format("pipeline/models/latent/vae.py", "Variational", "A variational"), "pipeline/models/latent/vae.py"),
+        (APPEND.format("data/digits/meta.json", "{}", "{ }"), "data/digits/meta.json"),
+        ("__import__('pathlib').Path('data/digits/more').touch()", "data/digits/more"),
+        (APPEND.format("params.yaml", '"threads": 2', '"threads": 1'), "params.yaml: compute"),
+    ],
+)
+def test_what_changed_is_named(project, edit, said):
+    done = draw(project, edit)
+    assert done.returncode == 2
+    assert done.stderr == f"{said}: changed while draw@digits-vae ran, so its outputs are not recorded: run it again\n"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "pass",
+        APPEND.format("params.yaml", '"latent": 2', '"latent": 3'),  # draw does not track it
+        APPEND.format("pipeline/figures/words.py", "import", "import"),
+        "__import__('pathlib').Path('pipeline/models/__pycache__').mkdir(exist_ok=True)",
+    ],
+)
+def test_what_the_stage_does_not_declare_may_change(project, edit):
+    done = draw(project, edit)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_folder_or_file_is_written_whole_or_not_at_all(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "old").touch()
+    with pytest.raises(Refusal), store.writing(kept) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+        raise Refusal("no")
+    assert list(tmp_path.iterdir()) == [kept]
+    with store.writing(kept) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [file.name for file in tmp_path.rglob("*")] == ["kept", "new"]
