@@ -52,8 +52,10 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"tests that built a model: {len(built)}")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook, which would otherwise come first
 def pytest_collection_modifyitems(items):
-    """What shares a costly fixture runs in one worker: a module, and all that use the finished project."""
+    """What shares a costly fixture runs in one worker: a module, and, first since it takes longest, the finished project."""
+    items.sort(key=lambda item: "smoke" not in item.fixturenames)
     for item in items:
         item.add_marker(pytest.mark.xdist_group("smoke" if "smoke" in item.fixturenames else item.module.__name__))
 
