@@ -4,22 +4,26 @@ import hashlib
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline import Refusal, params
+from pipeline import Refusal, params, store
 
 ROOT = params.ROOT
+TIMES = store.SCRATCH / "times"  # a line per stage that finished: its name, and its seconds
+IMPORTED = time.monotonic()
 
 
 def run(stage, *arguments: str) -> None:
     """Call `stage` with the command line's names; what the user can mend becomes one line and exit code 2.
 
     DVC hashes a stage's dependencies after it has run. An edit in the meantime would be recorded as what the outputs were
-    made from, so a stage during which one changed fails.
+    made from, so a stage during which one changed fails. What a stage took is noted for `make time`.
     """
     names = sys.argv[1:]
+    began = time.monotonic() - age()
     try:
         if len(names) != len(arguments):
             raise Refusal(f"usage: python -m stages.{stage.__name__} {' '.join(f'<{name}>' for name in arguments)}".strip())
@@ -31,9 +35,38 @@ def run(stage, *arguments: str) -> None:
             raise Refusal(
                 f"{changed[0]}: changed while {os.environ['DVC_STAGE']} ran, so its outputs are not recorded: run it again"
             )
+        note(stage_name(), time.monotonic() - began)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
+
+
+def age() -> float:
+    """Seconds since this process began: importing a framework is part of what a stage takes.
+
+    Where the system does not tell, as only Linux does, seconds since this file was imported.
+    """
+    try:
+        ticks = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(ticks) / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        return time.monotonic() - IMPORTED
+
+
+def stage_name() -> str | None:
+    """DVC's, also where a stage is run by hand; none where something else than a stage is run."""
+    if "DVC_STAGE" in os.environ and Path(os.environ.get("DVC_ROOT", "")) == ROOT:
+        return os.environ["DVC_STAGE"]
+    script = Path(sys.argv[0]).resolve()
+    return "@".join([script.stem, *sys.argv[1:]]) if script.parent == ROOT / "stages" else None
+
+
+def note(name: str | None, seconds: float) -> None:
+    """In one write, since stages that end at the same time must not break each other's lines."""
+    if name:
+        TIMES.parent.mkdir(exist_ok=True)
+        with TIMES.open("ab", buffering=0) as file:
+            file.write(f"{name} {seconds:.2f}\n".encode())
 
 
 def dependencies() -> dict[str, str]:
