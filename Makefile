@@ -20,7 +20,7 @@ endif
 # Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
 IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
 
-.PHONY: all setup setup-dev test lint lock docs prune open help
+.PHONY: all setup setup-dev test lint lock docs prune time bench open help
 
 all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
 	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
@@ -50,6 +50,12 @@ docs: setup ## write the generated pages of docs/ anew
 
 prune: setup ## remove what belongs to runs and data sets that params.yaml no longer has
 	@$(IN) sh -c 'python -m tools.prune'
+
+time: setup ## what each stage took when it last ran, and what came from the cache
+	@$(IN) sh -c 'python -m tools.time'
+
+bench: setup ## how fast a PixelCNN draws images, against one forward pass and a sampler without a cache
+	@.venv/bin/python -m benchmarks.sampling
 
 open: setup ## open the report in a browser
 	@$(IN) sh -c 'test -e reports/html/index.html || { echo "no report yet: run make" >&2; exit 1; }; \

@@ -75,8 +75,11 @@ def _start_tensorflow(threads: int) -> None:
     tf.config.list_logical_devices()  # where there is no GPU, the first look for one is loud
 
 
-def compiled(function):
-    """`function` of arrays and trees of arrays, compiled once per shape; takes and gives numpy."""
+def compiled(function, fused: bool = False):
+    """`function` of arrays and trees of arrays, compiled once per shape; takes and gives numpy.
+
+    `fused`: by XLA as a whole, which takes seconds and pays where there is a loop of small operations. JAX always does.
+    """
     import keras
 
     if keras.backend.backend() == "jax":
@@ -86,5 +89,5 @@ def compiled(function):
     else:
         import tensorflow as tf
 
-        fast = tf.function(function, reduce_retracing=False)
+        fast = tf.function(function, reduce_retracing=False, jit_compile=fused)
     return lambda *arguments: keras.tree.map_structure(np.asarray, fast(*arguments))

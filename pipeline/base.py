@@ -62,11 +62,23 @@ def generator(seed: int, *name: str | int) -> np.random.Generator:
 
 
 class Trainable(keras.Model):
-    """Anything with a loss per image."""
+    """Anything with a loss per image. What is trained in parts names these in `phases`; `phase` is what `terms` is about."""
+
+    phases: tuple[str, ...] = ("train",)
 
     def __init__(self, spec: Spec):
         super().__init__(dtype="float32")  # its layers may compute in less; noise, images and log-probabilities do not
-        self.spec = spec
+        self.spec, self.phase = spec, self.phases[-1]
+
+    def moves(self, phase: str) -> list[keras.layers.Layer]:
+        """The layers, among the model's own, that learn in a phase."""
+        return list(self.layers)
+
+    def enter(self, phase: str) -> None:
+        """From now on `terms` is about this phase, and only what learns in it is trainable."""
+        self.phase, moving = phase, self.moves(phase)
+        for layer in self.layers:
+            layer.trainable = any(layer is each for each in moving)
 
     def adapt(self, x: np.ndarray, y: np.ndarray | None) -> None:
         """Once, before the first step, with all training images: k-means, data-dependent initial weights."""
@@ -90,15 +102,20 @@ class Trainable(keras.Model):
         return ops.mean(y_pred["loss"])
 
     def start(self, batch: dict) -> None:
-        """Create all weights and one mean per term."""
-        terms = self.call(batch)  # builds the layers but not yet this one, which then may have no new state
-        self.means = {name: keras.metrics.Mean(name=name) for name in terms if name != "loss"}
+        """Create all weights and one mean per term of any phase."""
+        names = {}
+        for phase in self.phases:  # builds the layers but not yet this one, which then may have no new state
+            self.phase = phase
+            names |= self.call(batch)
+        self.means = {name: keras.metrics.Mean(name=name) for name in names if name != "loss"}
         self(batch)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict:
-        for name, mean in self.means.items():
-            mean.update_state(y_pred[name])
-        return self.get_metrics_result()
+        for name in y_pred:
+            if name != "loss":
+                self.means[name].update_state(y_pred[name])
+        found = self.get_metrics_result()
+        return {name: found[name] for name in y_pred}
 
 
 class Encodes(ABC):
@@ -128,6 +145,11 @@ class Samples(ABC):
 class Density(Samples):
     likelihood_name: str  # which p(x | ...) the number is about, in words
     bound = False  # True where E[exp w] < p(x)
+    conditional = False  # True where p(x | y) is another number than p(x); without y, p(x) is meant
+
+    def warnings(self, x) -> list[str]:
+        """What a reader of the number has to know, in words, found on the images x."""
+        return []
 
     @abstractmethod
     def log_weights(self, x, eps: dict, y=None):
@@ -141,6 +163,21 @@ class Exact(Density):
 
     def log_weights(self, x, eps: dict, y=None):
         return self.log_prob(x, y)[None]
+
+
+class Autoregressive(Exact):
+    """p(x) = prod_i p(x_i | x_<i), pixels in raster order."""
+
+    @abstractmethod
+    def log_probs(self, x, y=None):
+        """log p(x_i | x_<i) of each pixel [B, H, W]; they sum to log_prob."""
+
+    def log_prob(self, x, y=None):
+        return ops.sum(self.log_probs(x, y), axis=(1, 2))
+
+    @abstractmethod
+    def complete(self, noise: dict, x, rows: int, y=None):
+        """x ~ p(x | its first `rows` rows)."""
 
 
 class Latent(Density, Encodes):
@@ -166,6 +203,10 @@ class Latent(Density, Encodes):
     def log_likelihood(self, x, z, y=None):
         """log p(x | z) [k, B]; x [B, H, W, C]."""
 
+    def kl(self, q):
+        """KL(q(z | x) || p(z)) per image and dimension [B, d], where there is a closed form."""
+        return None
+
     def weigh(self, x, q, eps: dict, y=None, scale: float = 1.0):
         """log p(x, z) - log q(z | x) [k, B] for z proposed from q."""
         z, log_q = self.propose(q, eps, scale)
@@ -173,3 +214,18 @@ class Latent(Density, Encodes):
 
     def log_weights(self, x, eps: dict, y=None):
         return self.weigh(x, self.posterior(x, y), eps, y)
+
+
+class Discrete(Latent):
+    """z is a map of codes, int32 [..., sites] in {0..codes-1}. The proposal is wider the higher its temperature `scale`."""
+
+    codes: int
+    grid: tuple[int, int]  # rows and columns of the map
+
+    @property
+    def sites(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+    @abstractmethod
+    def quantise(self, x):
+        """The one code map that an image is given [B, sites]: log p(x | z) + log p(z) <= log p(x) there."""

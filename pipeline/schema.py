@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pipeline import Refusal, backend, evidence
 from pipeline.data.store import Seed
 from pipeline.params import ROOT
+from pipeline.wording import shown, words
 
 CODE = Path(__file__).parent
 NAME = "[a-z0-9][a-z0-9-]{0,63}"  # of data sets, evidence blocks and runs: folders, pages and stages are called so
@@ -29,6 +30,7 @@ class Params(Block):
     data: dict = Field(description="data sets by name")
     evidence: dict = Field(description="settings of likelihood estimation by name")
     runs: dict = Field(description="models, each on a data set, by name")
+    claims: dict = Field(description="an autoencoder and a VAE on the same data, on which what is said of them is measured")
 
 
 class Data(Block):
@@ -44,6 +46,12 @@ class Run(Block):
     network: dict = Field(description="what the model is built with")
     training: dict = Field(description="how it is trained")
     evidence: str = Field(description="how its likelihood is estimated, a name in `evidence`")
+
+
+class Claims(Block):
+    data: str = Field(description="the data set, a name in `data`, with levels and classes")
+    ae: str = Field(description="a run of an autoencoder on it, a name in `runs`")
+    vae: str = Field(description="a run of a VAE on it, a name in `runs`")
 
 
 def sources() -> list[str]:
@@ -72,14 +80,21 @@ def estimation() -> type[Block]:
 
 
 def network(family: str, model: str) -> type[Block]:
-    """What several models share is explained where they share it: in their base class, or in nn.py."""
+    """What several models share is explained where they share it: in their base class, or in a module that they build with."""
     made = import_module(f"pipeline.models.{family}.{model}").Model
     own = [kind.__doc__ for kind in made.__mro__ if kind.__module__.startswith("pipeline.")]
-    return arguments(made.__init__, docs=(*own, import_module("pipeline.nn").__doc__))
+    shared = [import_module(f"pipeline.{name}").__doc__ for name in ("nn", "likelihoods", "causal.stacks")]
+    return arguments(made.__init__, docs=(*own, *shared))
 
 
 def training() -> type[Block]:
     return arguments(import_module("pipeline.training").fit)
+
+
+def parts(phases: tuple[str, ...]) -> type[Block]:
+    """How a model is trained whose training has several parts: a block for each of them."""
+    meaning = "how this part of training is done; the parts follow each other"
+    return create_model("parts", __base__=Block, **{name: (dict, Field(description=meaning)) for name in phases})
 
 
 @cache
@@ -97,36 +112,6 @@ def arguments(function: FunctionType, docs: tuple = (), base: type[Block] = Bloc
             default = ... if argument.default is argument.empty else argument.default
             fields[name] = (hints[name], Field(default, description=meanings.get(name)))
     return create_model(function.__qualname__, __base__=base, **fields)
-
-
-NOUNS = {"string": "text", "boolean": "true or false", "null": "null", "object": "a mapping"}
-NUMBERS = {"integer": "whole number", "number": "number"}
-LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "and below"}
-
-
-def words(kind: dict, many: bool = False) -> str:
-    """The JSON schema of a value in words. `many`: of several such values."""
-    if "anyOf" in kind:
-        return " or ".join(words(each) for each in kind["anyOf"])
-    if "enum" in kind:
-        *others, last = map(str, kind["enum"])
-        return f"{', '.join(others)} or {last}"
-    if "const" in kind:
-        return str(kind["const"])
-    if kind["type"] == "array":
-        least = kind.get("minItems", 0)
-        size = "" if not least else f"{least} " if least == kind.get("maxItems") else f"{least} or more "
-        return f"a list of {size}{words(kind['items'], many=True)}"
-    if kind["type"] in NOUNS:
-        return NOUNS[kind["type"]]
-    number = f"{NUMBERS[kind['type']]}s" if many else f"a {NUMBERS[kind['type']]}"
-    return " ".join([number, *(f"{word} {kind[key]:,}" for key, word in LIMITS.items() if key in kind)])
-
-
-def shown(value) -> str:
-    """As it might stand in params.yaml, on one line."""
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) < 80 else f"{text[:76]} ..."
 
 
 def dotted(key: str, name) -> str:
@@ -210,19 +195,41 @@ def run(key: str, value, params: dict) -> None:
     if value["seeds"] != sorted(value["seeds"]):
         refuse(f"{key}.seeds", f"expected rising numbers, found {shown(value['seeds'])}")  # the first seed is the least
     block(f"{key}.network", value["network"], network(value["family"], value["model"]))
-    block(f"{key}.training", value["training"], training())
+    made = import_module(f"pipeline.models.{value['family']}.{value['model']}").Model
+    if len(made.phases) == 1:
+        return block(f"{key}.training", value["training"], training())
+    block(f"{key}.training", value["training"], parts(made.phases))
+    for phase in made.phases:
+        block(f"{key}.training.{phase}", value["training"][phase], training())
+
+
+def claims(key: str, value, params: dict) -> None:
+    block(key, value, Claims)
+    reference(f"{key}.data", value["data"], params["data"], "data")
+    base = import_module("pipeline.base")
+    for name in ("ae", "vae"):
+        at, chosen = f"{key}.{name}", value[name]
+        reference(at, chosen, params["runs"], "runs")
+        trained = params["runs"][chosen]
+        if trained["data"] != value["data"]:
+            refuse(at, f"{chosen} is trained on {trained['data']}, expected a run on {value['data']}")
+        model = import_module(f"pipeline.models.{trained['family']}.{trained['model']}").Model
+        fits = issubclass(model, base.Encodes) and not issubclass(model, base.Discrete)
+        if not fits or issubclass(model, base.Latent) != (name == "vae"):
+            kind = "has a prior and a code of real numbers" if name == "vae" else "encodes and decodes without a prior"
+            refuse(at, f"{chosen} is of the model {trained['model']}, expected one that {kind}")
 
 
 def check(params: dict, root: Path = ROOT) -> None:
     """Raises a Refusal that names the first thing wrong. `root`: where relative paths begin."""
     block("", params, Params)
     block("compute", params["compute"], compute())
-    for section in ("data", "evidence", "runs"):
+    for section in ("data", "evidence", "runs", "claims"):
         names(section, params[section])
     if not params["runs"]:
         refuse("runs", "expected at least one run, found none")
     for name in params["runs"]:
-        if name in ("index", "calibration") or name.startswith("data-"):
+        if name in ("index", "calibration") or name.startswith(("data-", "claims-")):
             refuse(f"runs.{name}", "a run cannot be called so: another page has this name")
     for name, value in params["data"].items():
         data_set(f"data.{name}", value, [root / "data" / each for each in params["data"]], root)
@@ -230,3 +237,5 @@ def check(params: dict, root: Path = ROOT) -> None:
         block(f"evidence.{name}", value, estimation())
     for name, value in params["runs"].items():
         run(f"runs.{name}", value, params)
+    for name, value in params["claims"].items():
+        claims(f"claims.{name}", value, params)

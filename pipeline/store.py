@@ -29,6 +29,14 @@ def likelihood(run: str) -> Path:
     return ROOT / "artifacts" / "likelihood" / f"{run}.csv"
 
 
+def claims(name: str) -> Path:
+    return ROOT / "artifacts" / "claims" / f"{name}.npz"
+
+
+def claims_result(name: str) -> Path:
+    return ROOT / "results" / f"claims-{name}.json"
+
+
 def result(run: str, file: str) -> Path:
     return ROOT / "results" / run / file
 

@@ -20,6 +20,7 @@ def fit(
     model: Trainable,
     images: Images,
     seed: int,
+    phase: str = "train",
     *,
     epochs: Count,
     batch_size: Count,
@@ -30,7 +31,7 @@ def fit(
     weight_decay: NonNegative = 0.0,
     averaging: Annotated[float, Gt(0), Lt(1)] | None = None,
 ) -> list[dict]:
-    """The history, a row per epoch; `model` is left with the weights whose validation loss was least.
+    """The history of one phase, a row per epoch; `model` is left with the weights whose validation loss was least.
 
     epochs: passes over the training images
     batch_size: images per step
@@ -42,7 +43,9 @@ def fit(
     averaging: the momentum of a moving average of the weights, which is then what is validated and kept; null: none
     """
     batches = Training(images.train, model, seed, batch_size, images.redraw)
-    model.adapt(training_images(images), images.train.y)
+    if phase == model.phases[0]:
+        model.adapt(training_images(images), images.train.y)
+    model.enter(phase)
     rate = learning_rates(learning_rate, schedule, warmup, epochs * len(batches))
     optimizer = keras.optimizers.Adam(
         rate,
@@ -63,6 +66,7 @@ def fit(
         batches,
         validation_data=Validation(images.valid, model, seed, VALIDATION_BATCH),
         epochs=epochs,
+        shuffle=False,  # Keras would shuffle the steps by Python's own random numbers; batches come in random order already
         verbose=0,
         callbacks=[*average, watch],
     )

@@ -13,11 +13,17 @@ def probabilities(runs: dict) -> list[dict]:
 
 
 def curves(runs: dict) -> pd.DataFrame:
-    """The validation loss of each run's first seed."""
+    """The validation loss of each run's first seed; of several phases the last, whose loss is the model's.
+
+    Without models that are trained given the class: their loss is -log p(x | y), which no other one's may stand beside.
+    """
     tables = [pd.DataFrame(columns=["run", "epoch", "valid_loss"])]
     for row in probabilities(runs):
+        if "given_class_nats" in row:
+            continue
         history = pd.read_csv(store.result(row["run"], "history.csv"))
-        tables.append(history[history.seed == history.seed.iloc[0]].assign(run=row["run"])[tables[0].columns])
+        last = history[(history.seed == history.seed.iloc[0]) & (history.phase == history.phase.iloc[-1])]
+        tables.append(last.assign(run=row["run"])[tables[0].columns])
     return pd.concat(tables[1:] or tables)
 
 

@@ -4,54 +4,115 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import stages
-from pipeline import backend, params, representation, store
+from pipeline import backend, params, quantisation, representation, store
 from pipeline.data import store as data_store
 
 SAMPLES, SHOWN, TRAVERSED, STEPS, CHUNK = 64, 32, 16, 11, 500
+EACH, COMPLETED = 8, 8  # samples of each class; test images of which the lower half is drawn anew
 
 
 def draw(run: str) -> None:
     settings = params.read()
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
-    from pipeline.base import Encodes, Latent, Samples, generator
+    from pipeline.base import Autoregressive, Discrete, Encodes, Latent, Samples, generator
 
     images = data_store.read(store.data(chosen["data"]))
     seed = store.seeds(run)[0]
     model = store.load(run, seed)
     gallery, found = {}, {}
-    if isinstance(model, Samples):
-        gallery["samples"] = backend.compiled(model.sample)(model.noise(SAMPLES, generator(seed, "samples")))
+    if isinstance(model, Autoregressive):
+        gallery |= pixel_by_pixel(model, images.test.x, seed)
+    elif isinstance(model, Samples):
+        sample = backend.compiled(model.sample, fused=isinstance(model, Discrete))  # whose prior draws code by code
+        gallery["samples"] = sample(model.noise(SAMPLES, generator(seed, "samples")))
     if isinstance(model, Encodes):
-        encode, decode = chunked(backend.compiled(model.encode)), chunked(backend.compiled(model.decode))
-        train_x, test_x = data_store.training_images(images), images.test.x
-        train, test = encode(train_x), encode(test_x)
-        reconstructions = decode(test)
-        spread = train.std(axis=0)
-        steps = train.mean(axis=0)[:, None] + spread[:, None] * np.linspace(-3, 3, STEPS)
-        widest = np.argsort(-spread, kind="stable")[:TRAVERSED]
-        moved = np.repeat(train.mean(axis=0)[None], len(widest) * STEPS, axis=0).reshape(len(widest), STEPS, -1)
-        for row, unit in enumerate(widest):
-            moved[row, :, unit] = steps[unit]
-        gallery |= {
-            "originals": np.asarray(test_x[:SHOWN]),
-            "reconstructions": reconstructions[:SHOWN],
-            "traversals": decode(moved.reshape(-1, moved.shape[-1])).reshape(*moved.shape[:2], *test_x.shape[1:]),
-            "traversal_values": steps[widest],
-            "codes": test,
-        }
-        scale = 1 if images.levels is None else images.levels - 1
-        found["latent"] = train.shape[1]
-        found["reconstruction_mse"] = float(np.mean(np.square((reconstructions - test_x) / scale, dtype="float64")))
-        if isinstance(model, Latent):
-            found["active_units"] = representation.active_units(train)
+        train_x = data_store.training_images(images)
+        codes = {"train": in_chunks(model.encode, train_x), "test": in_chunks(model.encode, images.test.x)}
+        more, facts = reconstructions(model, images, codes["test"])
+        gallery, found = gallery | more, {"latent": codes["train"].shape[1]} | facts
+        if isinstance(model, Discrete):
+            more, facts = compression(model, images, train_x)
+            gallery, found = gallery | more, found | facts
+        else:
+            gallery |= traversals(model, codes["train"])
+            if isinstance(model, Latent):
+                more, facts = rates(model, images.test.x, codes["train"])
+                gallery, found = gallery | more, found | facts
         if images.train.y is not None and len(np.unique(images.train.y)) > 1:
             print(f"{run}: probes with few and all labels", flush=True)
             with threadpool_limits(limits=1):  # as in baselines.py
-                found |= probes(images, train_x, test_x, train, test, seed)
+                found |= probes(images, train_x, images.test.x, codes["train"], codes["test"], seed)
     with store.writing(store.gallery(run)) as path:
         np.savez_compressed(path, **gallery)
     store.write_json(store.result(run, "representation.json"), found)
+
+
+def pixel_by_pixel(model, x: np.ndarray, seed: int) -> dict:
+    """Samples, other lower halves for the first test images, what each of their pixels costs, samples of each class."""
+    from pipeline.base import generator
+
+    complete = backend.compiled(model.complete, fused=True)  # compiled once: a sample is a completion of no rows
+    shown, rows = np.asarray(x[:SHOWN]), x.shape[1] // 2
+    begun = np.repeat(np.asarray(x[np.arange(COMPLETED) % len(x)]), SAMPLES // COMPLETED, axis=0)
+    found = {
+        "samples": complete(model.noise(SAMPLES, generator(seed, "samples")), begun, np.int32(0)),
+        "completions": complete(model.noise(SAMPLES, generator(seed, "completions")), begun, np.int32(rows)),
+        "originals": shown,
+        "likelihood_map": backend.compiled(model.log_probs)(shown),
+    }
+    if model.conditional:
+        y = np.repeat(np.arange(model.spec.classes, dtype="int32"), EACH)
+        draw = backend.compiled(model.sample, fused=True)
+        found["class_samples"] = draw(model.noise(len(y), generator(seed, "class samples")), y)
+    return found
+
+
+def reconstructions(model, images, codes: np.ndarray) -> tuple[dict, dict]:
+    found, x = in_chunks(model.decode, codes), images.test.x
+    scale = 1 if images.levels is None else images.levels - 1
+    error = float(np.mean(np.square((found - x) / scale, dtype="float64")))
+    return {"originals": np.asarray(x[:SHOWN]), "reconstructions": found[:SHOWN], "codes": codes}, {"reconstruction_mse": error}
+
+
+def traversals(model, codes: np.ndarray) -> dict:
+    """One number of the code moves, the others stay at their means; the numbers that vary most over training images."""
+    mean, spread = codes.mean(axis=0), codes.std(axis=0)
+    steps = mean[:, None] + spread[:, None] * np.linspace(-3, 3, STEPS)
+    widest = np.argsort(-spread, kind="stable")[:TRAVERSED]
+    moved = np.repeat(mean[None], len(widest) * STEPS, axis=0).reshape(len(widest), STEPS, -1)
+    for row, unit in enumerate(widest):
+        moved[row, :, unit] = steps[unit]
+    decoded = in_chunks(model.decode, moved.reshape(-1, moved.shape[-1]))
+    return {"traversals": decoded.reshape(*moved.shape[:2], *decoded.shape[1:]), "traversal_values": steps[widest]}
+
+
+def rates(model, x: np.ndarray, means: np.ndarray) -> tuple[dict, dict]:
+    """What each dimension of the code costs on test images, and how many dimensions move with x on training images."""
+    kl = in_chunks(lambda x: model.kl(model.posterior(x)), x).mean(axis=0, dtype="float64")
+    return {"kl": kl}, {"active_units": representation.active_units(means), "kl_nats": float(kl.sum())}
+
+
+def compression(model, images, train_x: np.ndarray) -> tuple[dict, dict]:
+    """Which codes are used, what a code map costs in bits, and what k-means on patches does with as many codes."""
+    train, test = (in_chunks(model.quantise, x) for x in (train_x, images.test.x))
+    counts, perplexity = quantisation.usage(train, model.codes)
+    scale = 1 if images.levels is None else images.levels - 1
+    with threadpool_limits(limits=1):
+        error = quantisation.k_means_error(train_x / scale, images.test.x / scale, model.grid, model.codes)
+    bits = -in_chunks(lambda z: model.log_prior(z[None])[0], test).mean(dtype="float64") / np.log(2)
+    found = {
+        "codes_used": int((counts > 0).sum()),
+        "perplexity": perplexity,
+        "code_bits": float(bits),
+        "independent_code_bits": quantisation.independent_bits(train, test, model.codes),
+        "uniform_code_bits": float(model.sites * np.log2(model.codes)),
+        "k_means_mse": error,
+    }
+    if images.levels is not None and bits > 0:
+        found["raw_bits"] = float(model.spec.dims * np.log2(images.levels))
+        found["compression"] = found["raw_bits"] / found["code_bits"]
+    return {"code_counts": counts, "code_maps": test}, found
 
 
 def probes(images, train_x, test_x, train, test, seed: int) -> dict:
@@ -67,14 +128,11 @@ def probes(images, train_x, test_x, train, test, seed: int) -> dict:
     return found
 
 
-def chunked(function):
-    """`function` on as many rows as there are, in pieces of one size, so that it is compiled once."""
-
-    def call(rows):
-        padded = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % CHUNK, axis=0)])
-        return np.concatenate([function(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)])[: len(rows)]
-
-    return call
+def in_chunks(function, rows: np.ndarray) -> np.ndarray:
+    """`function` of as many rows as there are, in pieces of one size, so that it is compiled once."""
+    function = backend.compiled(function)
+    padded = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % CHUNK, axis=0)])
+    return np.concatenate([function(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)])[: len(rows)]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """How likely are the test images: a row per image, estimates with their errors, the headline."""
 
+import numpy as np
 import pandas as pd
 
 import stages
 from pipeline import backend, params, store
 from pipeline.data import store as data_store
+
+WARNED = 500  # validation images on which a model looks for what its reader has to know
 
 
 def estimate(run: str) -> None:
@@ -12,21 +15,25 @@ def estimate(run: str) -> None:
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
     from pipeline import evidence
+    from pipeline.base import Density
     from pipeline.evidence import summary
 
     folder = store.data(chosen["data"])
-    test, baselines = data_store.read(folder).test, store.read_json(folder / "baselines.json")
+    images, baselines = data_store.read(folder), store.read_json(folder / "baselines.json")
     wished = evidence.settings(**settings["evidence"][chosen["evidence"]])
-    found = []
+    found, warnings = [], []
     for seed in store.seeds(run):
         model = store.load(run, seed)
 
         def progress(done: int, left: float, seed: int = seed) -> None:
-            print(f"{run}, seed {seed}: {done}/{len(test.x)} images  {left:.0f} s left", flush=True)
+            print(f"{run}, seed {seed}: {done}/{len(images.test.x)} images  {left:.0f} s left", flush=True)
 
-        found.append(summary.score(model, test.x, seed, wished["draws"], progress))
+        found.append(summary.score(model, images, seed, wished, progress))
+        if isinstance(model, Density):
+            said = model.warnings(np.asarray(images.valid.x[:WARNED]))
+            warnings += [f"seed {seed}: {words}" if len(store.seeds(run)) > 1 else words for words in said]
     tables = {name: pd.concat([each[name] for each in found]) for name in found[0]}
-    headline = summary.headline(model, tables, chosen["data"], test.log_prob, baselines)
+    headline = summary.headline(model, tables, chosen["data"], images.test.log_prob, baselines, warnings)
     store.write_csv(store.likelihood(run), tables["images"])
     store.write_csv(store.result(run, "estimates.csv"), tables["estimates"])
     store.write_csv(store.result(run, "k_curve.csv"), tables["k_curve"])

@@ -7,6 +7,13 @@ import stages
 from pipeline import Refusal, backend, params, store
 from pipeline.data import store as data_store
 
+FIRST = ["seed", "phase", "epoch", "step", "learning_rate", "loss", "valid_loss"]  # columns that every phase has
+
+
+def phases(model, settings: dict) -> dict[str, dict]:
+    """The settings of each part of training, which a model with one part does not name."""
+    return settings if len(model.phases) > 1 else {model.phases[0]: settings}
+
 
 def train(run: str) -> None:
     settings = params.read()
@@ -23,22 +30,25 @@ def train(run: str) -> None:
             print(f"{run}, seed {seed}", flush=True)
             try:
                 model = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
-                history = pd.DataFrame(training.fit(model, images, seed, **chosen["training"]))
+                parts = {}
+                for phase, how in phases(model, chosen["training"]).items():
+                    parts[phase] = pd.DataFrame(training.fit(model, images, seed, phase, **how)).assign(phase=phase)
             except Refusal as refusal:
                 raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
             bare = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
             bare.set_weights(model.get_weights())  # without the optimizer, whose slots are of the last epoch
-            history.insert(0, "seed", seed)
-            history.insert(1, "phase", "train")
-            histories.append(history)
+            histories += [part.assign(seed=seed) for part in parts.values()]
             config = {"family": chosen["family"], "model": chosen["model"], "spec": spec, "network": chosen["network"]}
             store.save(bare, weights / str(seed), config | {"seed": seed})
-    store.write_csv(store.result(run, "history.csv"), pd.concat(histories))
-    best = [history.loc[history.valid_loss.idxmin()] for history in histories]
+    history = pd.concat(histories)
+    terms = [name for name in history.columns if name not in FIRST]
+    store.write_csv(store.result(run, "history.csv"), history[[*FIRST, *terms]])
+    last = [part for part in histories if part.phase.iloc[0] == model.phases[-1]]  # whose loss is the model's
+    best = [part.loc[part.valid_loss.idxmin()] for part in last]
     summary = {
-        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
-        "epochs": len(histories[0]),
-        "steps": int(histories[0].step.iloc[-1]),
+        "parameters": sum(int(np.prod(weight.shape)) for weight in bare.trainable_weights),
+        "epochs": sum(len(part) for part in parts.values()),
+        "steps": int(sum(part.step.iloc[-1] for part in parts.values())),
         "best_epoch": int(best[0].epoch),  # of the first seed
         "train_loss": float(np.mean([row.loss for row in best])),
         "valid_loss": float(np.mean([row.valid_loss for row in best])),

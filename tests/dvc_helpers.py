@@ -10,11 +10,12 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT = ("dvc.lock", "results/", "reports/plots/", "profiles/", "benchmarks/", "docs/")  # a copy starts without a past
+LEFT = ("dvc.lock", "results/", "reports/plots/", "profiles/", "docs/")  # a copy starts without a past
 
 # What `small_params` makes dvc.yaml run, besides `check`.
 OF_DATA = ("prepare", "describe")
 OF_RUN = ("train", "estimate", "draw", "report")
+OF_CLAIMS = ("claims", "argue")
 INDEX = {"compare"}  # reads everything, so follows everything that says something new
 
 
@@ -157,6 +158,7 @@ def small_params() -> dict:
             "digits-vae": vae | {"training": {**training}, "evidence": "standard"},
             "mine-vae": vae | {"data": "mine", "training": {**training}, "evidence": "quick"},
         },
+        "claims": {"digits": {"data": "digits", "ae": "digits-ae", "vae": "digits-vae"}},
     }
 
 

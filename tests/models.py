@@ -4,7 +4,7 @@ from importlib import import_module
 
 import numpy as np
 
-from pipeline import models
+from pipeline import Refusal, models
 from pipeline.params import ROOT, read
 
 SHAPE = (4, 4, 1)
@@ -24,23 +24,35 @@ def blocks() -> dict[str, tuple[dict, dict]]:
     return found
 
 
-def spec(data: dict) -> dict:
-    """A 4x4 spec with the levels that such data have."""
+def spec(data: dict, side: int = 4) -> dict:
+    """A spec of small images with the levels that such data have."""
+    shape = [side, side, 1]
     if data["source"] == "digits":
-        return {"shape": list(SHAPE), "levels": 17 if data["binarised"] == "none" else 2, "classes": 10}
+        return {"shape": shape, "levels": 17 if data["binarised"] == "none" else 2, "classes": 10}
     if data["source"] == "sprites":
-        return {"shape": list(SHAPE), "levels": 2, "classes": 3}
-    return {"shape": list(SHAPE), "levels": data["levels"], "classes": None}
+        return {"shape": shape, "levels": 2, "classes": 3}
+    if data["source"] in ("blindspot", "mesh"):
+        return {"shape": shape, "levels": 2, "classes": None}
+    return {"shape": shape, "levels": data["levels"], "classes": None}
 
 
 def kind(run: dict) -> type:
     return import_module(f"pipeline.models.{run['family']}.{run['model']}").Model
 
 
+def build(run: dict, data: dict, seed: int = 0):
+    """The run's model on 4x4 images, or on the smallest that its strides divide."""
+    for side in (4, 8, 16):
+        try:
+            return models.build(run["family"], run["model"], spec(data, side), run["network"], seed)
+        except Refusal:
+            if side == 16:
+                raise
+
+
 def small(run: dict, data: dict, seed: int = 0, scale: float = 0.1):
-    """The run's model on 4x4 images, away from its initial weights: what starts at zero hides mistakes."""
-    model = models.build(run["family"], run["model"], spec(data), run["network"], seed)
-    return perturbed(model, seed, scale)
+    """`build`, away from its initial weights: what starts at zero hides mistakes."""
+    return perturbed(build(run, data, seed), seed, scale)
 
 
 def perturbed(model, seed: int, scale: float):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dvc_helpers import INDEX, OF_DATA, OF_RUN, ROOT, Stubbed, dump, load, of, small_params, stubbed
+from dvc_helpers import INDEX, OF_CLAIMS, OF_DATA, OF_RUN, ROOT, Stubbed, dump, load, of, small_params, stubbed
 from stub import outputs, paths, stages
 
 
@@ -14,7 +14,7 @@ from stub import outputs, paths, stages
 def project(tmp_path_factory) -> Stubbed:
     project = stubbed(tmp_path_factory.mktemp("caching"), small_params())
     runs = ("digits-ae", "digits-vae", "mine-vae")
-    assert project.repro() == {"check"} | of(OF_DATA, "digits", "mine") | of(OF_RUN, *runs) | INDEX
+    assert project.repro() == {"check"} | of(OF_DATA, "digits", "mine") | of(OF_RUN, *runs) | of(OF_CLAIMS, "digits") | INDEX
     return project
 
 
@@ -37,11 +37,11 @@ WIDE = small_params()["runs"]["digits-vae"] | {"network": {"latent": 16}}
 EDITS = {
     "a training parameter": (
         ("params.yaml", setting("runs", "digits-vae", "training", "epochs", value=2)),
-        {"check"} | of(OF_RUN, "digits-vae") | INDEX,
+        {"check"} | of(OF_RUN, "digits-vae") | of(OF_CLAIMS, "digits") | INDEX,
     ),
     "a model": (
         ("pipeline/models/latent/vae.py", line),
-        {"check"} | of(OF_RUN, "digits-vae", "mine-vae") | INDEX,
+        {"check"} | of(OF_RUN, "digits-vae", "mine-vae") | of(OF_CLAIMS, "digits") | INDEX,
     ),
     "an evidence block": (
         ("params.yaml", setting("evidence", "standard", "draws", value=200)),
@@ -57,7 +57,18 @@ EDITS = {
     ),
     "a figure": (
         ("pipeline/figures/run.py", line),
-        of(("report",), "digits-ae", "digits-vae", "mine-vae") | of(("describe",), "digits", "mine") | INDEX,
+        of(("report",), "digits-ae", "digits-vae", "mine-vae")
+        | of(("describe",), "digits", "mine")
+        | of(("argue",), "digits")
+        | INDEX,
+    ),
+    "how claims are measured": (
+        ("pipeline/claims.py", line),
+        of(OF_CLAIMS, "digits") | INDEX,
+    ),
+    "no claims": (
+        ("params.yaml", setting("claims", value={})),
+        {"check"} | INDEX,
     ),
     "a new run": (
         ("params.yaml", setting("runs", "digits-vae-wide", value=WIDE)),

@@ -41,10 +41,10 @@ def test_a_key_without_a_meaning_is_refused_by_its_name():
 def test_what_reruns_is_what_does():
     """As tests/test_caching.py sees it."""
     stages = docs.Stages()
-    assert stages.reruns("runs.*.training.epochs") == "train, estimate, draw, report, compare"
+    assert stages.reruns("runs.*.training.epochs") == "train, estimate, draw, report, claims, argue, compare"
     assert stages.reruns("runs.*.evidence") == "estimate, report, compare"
     assert stages.reruns("evidence.*.draws") == "estimate, report, compare"
-    assert stages.reruns("data.*.reads") == "prepare, train, estimate, draw, report, describe, compare"
+    assert stages.reruns("data.*.reads") == "prepare, train, estimate, draw, report, describe, claims, argue, compare"
 
 
 def test_every_output_of_dvc_yaml_is_documented():
@@ -62,6 +62,7 @@ def test_every_column_of_the_estimates_is_documented():
 
 
 def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monkeypatch):
+    from stages.claims import claims
     from stages.compare import curves, nlls
     from stages.draw import draw
     from stages.estimate import estimate
@@ -71,19 +72,32 @@ def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monk
     network = {"latent": 2, "body": "dense", "widths": [4], "likelihood": "bernoulli"}
     training = {"epochs": 1, "batch_size": 40, "learning_rate": 0.01}
     vae = {"data": "d", "family": "latent", "model": "vae", "seeds": [0, 1], "evidence": "e"}
+    ae = {"data": "d", "family": "autoencoder", "model": "ae", "seeds": [0], "evidence": "e"}
+    ae["network"] = {"latent": 2, "body": "dense", "widths": [4]}
     content = {
         "compute": {"backend": os.environ["KERAS_BACKEND"], "threads": 2, "precision": "float32"},
         "data": {"d": {"source": "sprites", "train": 120, "valid": 20, "test": 20, "size": 14, "noise": 0.1, "seed": 0}},
         "evidence": {"e": {"draws": 10}},
-        "runs": {"r": vae | {"network": network, "training": training}},
+        "runs": {"r": vae | {"network": network, "training": training}, "a": ae | {"training": training}},
+        "claims": {"c": {"data": "d", "ae": "a", "vae": "r"}},
     }
+    quantised = {"codes": 2, "dimension": 2, "widths": [2], "residual": 0, "likelihood": "bernoulli", "learning": "loss"}
+    quantised |= {"prior_features": 2, "prior_layers": 1}
+    pixels = {"stack": "plain", "features": 2, "layers": 1, "kernel": 3, "likelihood": "bernoulli", "conditional": True}
+    parts = {"codes": training, "prior": training}
+    one = vae | {"seeds": [0]}
+    content["runs"]["q"] = one | {"family": "quantised", "model": "vqvae", "network": quantised, "training": parts}
+    content["runs"]["p"] = one | {"family": "autoregressive", "model": "pixelcnn", "network": pixels, "training": training}
     monkeypatch.setattr(params, "read", lambda: content)
     monkeypatch.setattr(store, "ROOT", tmp_path)
     prepare("d")
-    for stage in (train, estimate, draw):
-        stage("r")
-    store.write_csv(tmp_path / "reports" / "plots" / "curves.csv", curves(content["runs"]))
-    store.write_csv(tmp_path / "reports" / "plots" / "nll.csv", nlls(content["runs"]))
+    for run in ("r", "q", "p"):
+        for stage in (train, estimate, draw):
+            stage(run)
+    train("a")
+    claims("c")
+    store.write_csv(tmp_path / "reports" / "plots" / "curves.csv", curves({"r": vae}))
+    store.write_csv(tmp_path / "reports" / "plots" / "nll.csv", nlls({"r": vae}))
     for path, (_, columns) in FILES.items():
         files = list(tmp_path.glob(re.sub("<[a-z]+>", "*", path)))
         assert files or not columns, path
@@ -97,7 +111,7 @@ def test_every_key_and_column_of_the_results_in_git_is_documented():
     for path, (_, columns) in FILES.items():
         known = [re.compile(re.sub("<[a-z]+>", "[a-z0-9]+", column)) for column in columns]
         if path.startswith(("results/", "reports/plots/")):
-            place = path.replace("<run>", "*")
+            place = re.sub("<[a-z]+>", "*", path)
             for file in (*docs.ROOT.glob(place), *docs.ROOT.glob(f"profiles/*/{place}")):
                 assert [name for name in names(file) if not any(each.fullmatch(name) for each in known)] == [], file
 

@@ -4,7 +4,7 @@ import time
 
 import h5py
 import pytest
-from dvc_helpers import INDEX, OF_RUN, Stubbed, dump, of, small_params, stubbed
+from dvc_helpers import INDEX, OF_CLAIMS, OF_RUN, Stubbed, dump, of, small_params, stubbed
 
 METRICS = ("training", "evidence", "representation")
 LATENT = "runs.digits-vae.network.latent"
@@ -65,9 +65,11 @@ def test_commits_are_compared_without_cache_or_remote(clone):
     shown = rows(clone.dvc("metrics", "show"), "results/")
     assert {path for path, number in shown if float(number)} == {
         f"results/{run}/{name}.json" for run in ("digits-ae", "digits-vae") for name in METRICS
-    }
+    } | {"results/claims-digits.json"}
     changed = rows(clone.dvc("metrics", "diff", "HEAD~1"), "results/")
-    assert {path for path, *_ in changed} == {f"results/digits-vae/{name}.json" for name in METRICS}
+    assert {path for path, *_ in changed} == {f"results/digits-vae/{name}.json" for name in METRICS} | {
+        "results/claims-digits.json"
+    }
     assert all(name == "nll_nats" and float(before) != float(after) for _, name, before, after, _ in changed)
     assert rows(clone.dvc("params", "diff", "HEAD~1"), "params.yaml") == [
         ["params.yaml", "runs.digits-vae.training.epochs", "1", "2"]
@@ -93,9 +95,8 @@ def test_a_clone_has_nothing_to_run_and_need_not_pull(clone):
 
 def test_an_experiment_runs_what_it_changes(clone):
     clone.dvc("pull")
-    assert (
-        clone.ran("exp", "run", "--name", "wider", "--set-param", f"{LATENT}=4") == {"check"} | of(OF_RUN, "digits-vae") | INDEX
-    )
+    expected = {"check"} | of(OF_RUN, "digits-vae") | of(OF_CLAIMS, "digits") | INDEX
+    assert clone.ran("exp", "run", "--name", "wider", "--set-param", f"{LATENT}=4") == expected
     (shown,) = rows(clone.dvc(*SHOW), "└──")
     assert "[wider]" in shown
     assert shown[-1] == "4"

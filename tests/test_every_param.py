@@ -2,6 +2,7 @@
 
 import math
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import dvc_helpers
@@ -41,18 +42,26 @@ def everything() -> tuple[dict, dict]:
         content["data"][source] = filled(schema.source(source)) | {"source": source, "reads": reads}
         blocks[f"data.{source}"] = schema.source(source)
     for family, model in ((each, model) for each in schema.families() for model in schema.models(each)):
-        name = f"digits-{model}".replace("_", "-")
-        blocks[f"runs.{name}.network"] = schema.network(family, model)
+        name, parts = f"digits-{model}".replace("_", "-"), import_module(f"pipeline.models.{family}.{model}").Model.phases
+        training, how = f"runs.{name}.training", filled(schema.training())
+        blocks |= {f"runs.{name}": schema.Run, f"runs.{name}.network": schema.network(family, model)}
+        if len(parts) == 1:
+            blocks[training] = schema.training()
+        else:
+            how = dict.fromkeys(parts, how)
+            blocks |= {training: schema.parts(parts)} | {f"{training}.{part}": schema.training() for part in parts}
         content["runs"][name] = {
             "data": "digits",
             "family": family,
             "model": model,
             "seeds": [0],
             "network": filled(schema.network(family, model)),
-            "training": filled(schema.training()),
+            "training": how,
             "evidence": "full",
         }
-    return content, blocks | {f"runs.{name}": schema.Run, f"runs.{name}.training": schema.training()}
+    content["claims"] = {"digits": {"data": "digits", "ae": "digits-ae", "vae": "digits-vae"}}
+    blocks["claims.digits"] = schema.Claims
+    return content, blocks
 
 
 CONTENT, BLOCKS = everything()

@@ -1,5 +1,7 @@
 """What figures and their sentences claim: kinds of numbers kept apart, pixels kept sharp, differences paired."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -56,6 +58,12 @@ def test_an_alt_text_is_escaped_and_colours_follow_the_page():
     assert 'aria-label="a &quot;quoted&quot; &lt;text&gt;"' in drawn
     assert f"stroke: var(--model-0, {style.BLUE})" in drawn
     assert "http" not in drawn
+
+
+def test_like_images_in_one_figure_share_no_id():
+    figure = pictures.strips([("a", np.zeros((2, 4, 4, 1))), ("b", np.zeros((2, 4, 4, 1)))], 2, 2)
+    ids = re.findall(r' id="([^"]+)"', style.svg(figure, "two rows"))
+    assert len(ids) == len(set(ids))
 
 
 def test_a_split_with_few_images_of_each_class_is_shown_all_the_same():

@@ -80,6 +80,13 @@ def test_the_library_imports_without_a_framework():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_what_pages_are_made_with_loads_no_framework():
+    figures = [f"pipeline.figures.{path.stem}" for path in sorted((ROOT / "pipeline" / "figures").glob("*.py"))]
+    script = f"import sys, pipeline.notebook, {', '.join(figures)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert not {"tensorflow", "keras", "jax"} & set(loaded.split())
+
+
 def test_nothing_opens_a_pickle_or_evaluates_text():
     for path in CODE:
         if path.suffix == ".py" and path.parent.name != "tests":

@@ -93,17 +93,26 @@ def test_each_image_is_encoded_once(gaussian):
     seen = []
     plain = backend.compiled
     try:
-        backend.compiled = lambda function: lambda *a: (seen.append(function.__name__), plain(function)(*a))[1]
+        backend.compiled = lambda function: lambda *a: (seen.append(len(a)), plain(function)(*a))[1]
         importance.estimate(model, x[:5], 1000, 0)
     finally:
         backend.compiled = plain
-    assert seen.count("posterior") == 1
-    assert seen.count("weigh") == 10
+    assert seen.count(1) == 1  # the posterior, of images
+    assert seen.count(3) == 10  # the weights, of images, posterior and noise
+
+
+def test_the_proposal_with_the_largest_bound_on_validation_is_chosen(gaussian):
+    """Gaussian proposes from its prior, which is wider than any posterior: narrower ones are better, absurd ones worse."""
+    model, x = gaussian
+    scales = [0.01, 0.8, 500.0]
+    found = {scale: importance.estimate(model, x, 500, 0, scale).log_prob.mean() for scale in scales}
+    assert importance.best_scale(model, x, 5000, scales, 0) == max(found, key=found.get) == 0.8
+    assert importance.best_scale(model, x, 5000, [500.0], 0) == 500.0
 
 
 def test_progress_is_told(gaussian):
     said = []
-    importance.estimate(gaussian[0], gaussian[1], 10, 0, lambda done, left: said.append(done))
+    importance.estimate(gaussian[0], gaussian[1], 10, 0, progress=lambda done, left: said.append(done))
     assert said == [64, 70]
 
 

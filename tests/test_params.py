@@ -30,6 +30,8 @@ data:
 evidence:
   none: {}
   standard: {draws: 5000}
+claims:
+  digits: {data: digits, ae: digits-ae, vae: digits-vae}
 runs:
   digits-vae:
     data: digits
@@ -39,6 +41,14 @@ runs:
     network: {latent: 8, body: dense, widths: [128, 128], likelihood: categorical, dropout: 0.1}
     training: {epochs: 150, batch_size: 64, learning_rate: 0.003}
     evidence: standard
+  digits-ae:
+    data: digits
+    family: autoencoder
+    model: ae
+    seeds: [0]
+    network: {latent: 2, body: dense, widths: []}
+    training: {epochs: 1, batch_size: 32, learning_rate: 0.001}
+    evidence: none
 """
 RUN = "runs.digits-vae"
 NAME = "a name is a-z, 0-9 and -, 64 at most, and does not begin with -"
@@ -64,7 +74,7 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("data: digits\n", "data: digist\n", f"{RUN}.data: there is no 'digist' in data, did you mean digits?"),
     ("evidence: standard", "evidence: best", f"{RUN}.evidence: there is no 'best' in evidence; there are: none, standard"),
     ("source: digits", "source: digit", "data.digits.source: there is no 'digit' in pipeline/data, did you mean digits?"),
-    ("source: digits", "source: store", "data.digits.source: there is no 'store' in pipeline/data; there are: digits, ..."),
+    ("source: digits", "source: store", "data.digits.source: there is no 'store' in pipeline/data; there are: blindspot, ..."),
     ("family: latent", "family: latents", f"{RUN}.family: there is no 'latents' in pipeline/models, did you mean latent?"),
     ("family: latent", "family: ../data", f"{RUN}.family: there is no '../data' in pipeline/models; there are: ..."),
     ("model: vae", "model: vea", f"{RUN}.model: there is no 'vea' in pipeline/models/latent, did you mean vae?"),
@@ -89,6 +99,14 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("mine:", "-mine:", f"data.-mine: {NAME}"),
     ("none:", '"no\\nne":', rf"evidence.'no\nne': {NAME}"),
     ("none:", '"":', f"evidence.'': {NAME}"),
+    ("claims:\n", "claim:\n", "claim: unknown key, did you mean claims?"),
+    ("vae: digits-vae", "vea: digits-vae", "claims.digits.vea: unknown key, did you mean vae?"),
+    ("ae: digits-ae", "ae: digits-ea", "claims.digits.ae: there is no 'digits-ea' in runs, did you mean digits-ae?"),
+    ("ae: digits-ae", "ae: digits-vae", "claims.digits.ae: digits-vae is of the model vae, expected one that encodes and ..."),
+    ("vae: digits-vae", "vae: digits-ae", "claims.digits.vae: digits-ae is of the model ae, expected one that has a prior ..."),
+    ("{data: digits", "{data: mien", "claims.digits.data: there is no 'mien' in data, did you mean mine?"),
+    ("{data: digits", "{data: mine", "claims.digits.ae: digits-ae is trained on digits, expected a run on mine"),
+    ("digits-vae:", "claims-vae:", "runs.claims-vae: a run cannot be called so: another page has this name"),
     (TEXT[TEXT.index("runs:") :], "runs: {}\n", "runs: expected at least one run, found none"),
     ("latent: 8", "latent: 8, latent: 9", '...duplicate key "latent"...'),
     ("threads: 2", "threads: [2", "...expected ',' or ']'..."),

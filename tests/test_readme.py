@@ -46,7 +46,7 @@ def test_every_shell_block_runs(smoke, tmp_path):
     assert "reports/html/index.html" in said[0]
     assert re.search(r"runs\.digits-vae\.network\.latent +8 +4", said[1])
     assert re.search(r"results/digits-vae/evidence\.json +nll_nats +[\d.]+ +[\d.]+", said[1])
-    end = time.monotonic() + 180
+    end = time.monotonic() + 400
     while (status := project.dvc("queue", "status")).count("Success") < 2:
         assert "Failed" not in status, status
         assert time.monotonic() < end, status

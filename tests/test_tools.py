@@ -25,7 +25,8 @@ def test_prune_removes_what_no_stage_makes_and_nothing_else(project):
     write(project, "params.yaml", params("old", "usual"))
     project.dvc("repro")
     write(project, "params.yaml", params("usual"))
-    for stray in ("artifacts/gallery/old.npz", "artifacts/likelihood/old.csv", "reports/html/old.html"):
+    strays = ("artifacts/claims/old.npz", "artifacts/gallery/old.npz", "artifacts/likelihood/old.csv", "reports/html/old.html")
+    for stray in (*strays, "results/claims-old.json"):
         write(project, stray, "")
     write(project, "reports/html/data-old.html", "")
     kept = ("results/calibration.json", "data/notes/mine.txt", "artifacts/gallery/.other", "reports/plots/nll.csv")
@@ -33,12 +34,14 @@ def test_prune_removes_what_no_stage_makes_and_nothing_else(project):
         write(project, name, "")
     before = below(project.path)
     assert prune(project) == [
+        "removing artifacts/claims/old.npz",
         "removing artifacts/gallery/old.npz",
         "removing artifacts/likelihood/old.csv",
         "removing artifacts/weights/old",
         "removing data/old",
         "removing reports/html/data-old.html",
         "removing reports/html/old.html",
+        "removing results/claims-old.json",
         "removing results/old",
         "removing train@old from dvc.lock",
     ]

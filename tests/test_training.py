@@ -74,7 +74,7 @@ def test_a_linear_gaussian_vae_reaches_the_closed_form(rng):
     exact = gaussian_log_prob(held_out, flat.mean(axis=0), best)
 
     kernel, bias = (np.asarray(weight, float) for weight in model.decoder.weights)
-    variance = np.exp(float(np.asarray(model.likelihood.log_var())))
+    variance = np.exp(float(np.asarray(model.likelihood.log_variance)))
     learned = gaussian_log_prob(held_out, bias, kernel.T @ kernel + variance * np.eye(16))
     assert learned == pytest.approx(exact, abs=0.05)
     # ... and its bound is tight: the true posterior of such a model is diagonal once W is aligned with the axes

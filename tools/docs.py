@@ -21,12 +21,14 @@ The file is YAML 1.2: `1e-3` is a number, and no key may stand twice.
 What reruns is what `dvc repro` runs again when the value has changed, where it belongs to the data set or the run, after
 `check`, which reads everything. A stage is left out when what the stages before it wrote has come out the same.
 """
+PHASES = """A model whose training has several parts, named below, has one such block for each of them.
+"""
 OUTPUTS = """# Every output
 
-Written by `make docs`. `<run>` and `<data>` are names in params.yaml. What is kept in git is small and can be compared
-between commits; the rest is ignored by git and kept in the cache of DVC, whose hashes are in dvc.lock. No output holds a
-time, a host name or an absolute path: the same params.yaml and code give the same bytes. Logs and half-finished work are
-in `.scratch/`, which neither git nor DVC looks at.
+Written by `make docs`. `<run>`, `<data>` and `<claims>` are names in params.yaml. What is kept in git is small and can be
+compared between commits; the rest is ignored by git and kept in the cache of DVC, whose hashes are in dvc.lock. No output
+holds a time, a host name or an absolute path: the same params.yaml and code give the same bytes. Logs, wall times and
+half-finished work are in `.scratch/`, which neither git nor DVC looks at.
 """
 
 
@@ -107,12 +109,16 @@ def params() -> str:
     estimation, training = schema.estimation(), schema.training()
     parts += ["## evidence.&lt;name&gt;\n", again(estimation, "evidence.*", stages), keys(estimation)]
     parts += ["## runs.&lt;name&gt;\n", keys(schema.Run, stages=stages)]
-    parts += ["## runs.&lt;name&gt;.training\n", again(training, "runs.*.training", stages), keys(training)]
+    parts += ["## runs.&lt;name&gt;.training\n", again(training, "runs.*.training", stages), PHASES, keys(training)]
     parts += ["## runs.&lt;name&gt;.network\n"]
     for number, (family, model) in enumerate((each, model) for each in schema.families() for model in schema.models(each)):
         network = schema.network(family, model)
         parts += [again(network, "runs.*.network", stages)] if number == 0 else []
         parts += [f"### family: {family}, model: {model}\n", title(f"pipeline.models.{family}.{model}"), keys(network)]
+        phases = import_module(f"pipeline.models.{family}.{model}").Model.phases
+        parts += ["Its training has parts:\n", keys(schema.parts(phases))] if len(phases) > 1 else []
+    claims = schema.Claims
+    parts += ["## claims.&lt;name&gt;\n", again(claims, "claims.*", stages), keys(claims)]
     return "\n".join(parts)
 
 

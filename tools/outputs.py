@@ -1,5 +1,7 @@
 """What the files that stages write hold: the columns and keys, their units and meanings. docs/files.md is made from it."""
 
+from tools.outputs_of_claims import CLAIMS
+
 SEED = {"seed": ("", "the training that the row is about, one of the run's `seeds`")}
 NLL = {
     "nll_nats": (
@@ -10,10 +12,14 @@ NLL = {
 }
 NOISE = {"nll_mc_se": ("nats", "its standard error over the estimator's own noise; empty where that is not known")}
 KIND = {
-    "estimator": ("", "`exact`, `importance`, `bound` (the ELBO), or `none` where there is no number"),
+    "estimator": (
+        "",
+        "`exact` (`exact, given class`: of p(x | y)), `enumeration` (a sum over all maps of codes), `importance`, `bound` (the "
+        "ELBO; of codes log p(x | z) + log p(z) at the map z of the encoder), or `none` where there is no number",
+    ),
     "direction": ("", "`exact`; `nll_too_high`: on average above the model's true NLL; `none`"),
     "measure": ("", "`mass`: probability of an image with levels; `density`: of real values; the two cannot be compared"),
-    "draws": ("", "draws per image that it took; 1 where it is exact"),
+    "draws": ("", "draws per image that it took; 1 where it is exact; of an enumeration the number of code maps"),
     "images": ("", "test images"),
 }
 INTERVAL = {"nll_low": ("nats", "lower end of the 95 % bootstrap interval over images"), "nll_high": ("nats", "its upper end")}
@@ -23,7 +29,7 @@ LOSS = {
         "what training minimised (its rate weighted by beta), the mean over images",
     ),
     "distortion": ("as the loss", "the part of it that reconstruction costs"),
-    "rate": ("nats", "the part of it that the code costs, KL(q(z | x) || p(z))"),
+    "rate": ("nats", "the part of it that the code costs, KL(q(z | x) || p(z)); of a map of codes -log p(z)"),
 }
 BASELINES = {
     "independent_nats": ("nats", "negative log-probability under independent pixels"),
@@ -105,12 +111,17 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
         "A row per epoch.",
         {
             **SEED,
-            "phase": ("", "part of training: `train`"),
+            "phase": ("", "part of training: `train`, or of a model with codes `codes`, then `prior`"),
             "epoch": ("", "from 1"),
             "step": ("", "of the optimizer, at the end of the epoch"),
             "learning_rate": ("", "at the end of the epoch"),
             **LOSS,
-            "valid_<term>": ("as the term", "`loss`, `distortion` or `rate` of the validation images, at beta = 1"),
+            "commitment": ("squared distance", "beta |z_e - sg(e)|^2, what draws encodings to their codes"),
+            "codebook": ("squared distance", "|sg(z_e) - e|^2, what draws codes to encodings, where the loss does that"),
+            "valid_<term>": (
+                "as the term",
+                "the same of the validation images, at beta = 1; empty where a phase lacks the term",
+            ),
         },
     ),
     "artifacts/likelihood/<run>.csv": (
@@ -119,7 +130,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             **SEED,
             "image": ("", "index in the test split, from 0"),
             "log_prob_nats": ("nats", "its log-probability, by the estimator of evidence.json"),
-            "elbo_nats": ("nats", "its evidence lower bound, the mean over draws"),
+            "elbo_nats": ("nats", "its evidence lower bound, the mean over draws; of codes at the map of the encoder"),
             "ess": ("draws", "effective sample size (sum w)^2 / sum w^2 of the importance weights"),
             "max_weight": ("", "share of the largest weight in their sum, 0 to 1"),
         },
@@ -130,11 +141,12 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "data": ("", "the data set"),
             "likelihood": ("", "what p(x | z) is; `none` without a density"),
             **KIND,
-            "flags": ("", "what is wrong with the number, in words; empty where nothing is"),
+            "flags": ("", "what is wrong with the number or the model, in words; empty where nothing is"),
             **NLL,
             **NOISE,
             **INTERVAL,
             "nll_seed_sd": ("nats", "its standard deviation over seeds, with several"),
+            "given_class_nats": ("nats", "negative log p(x | y), where a model can be told the class; the headline is p(x)"),
             "bits_per_dim": ("bits", "nll_nats per pixel and channel, of a `mass` only"),
             "elbo_nats": ("nats", "evidence lower bound of log p(x), the mean over images"),
             "ess_median": ("draws", "effective sample size of the importance weights, the median over images"),
@@ -145,7 +157,16 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "regret_se": ("nats", "its standard error over images"),
         },
     ),
-    "results/<run>/estimates.csv": ("A row per seed and estimator; none without a density.", SEED | KIND | NLL | NOISE),
+    "results/<run>/estimates.csv": (
+        "A row per seed and estimator; none without a density.",
+        {
+            **SEED,
+            **KIND,
+            "scale": ("", "factor of the proposal's variance, of codes its temperature, chosen on validation images"),
+            **NLL,
+            **NOISE,
+        },
+    ),
     "results/<run>/k_curve.csv": (
         "The importance bound by draws: the more, the tighter.",
         {**SEED, "k": ("", "draws in a bound"), "groups": ("", "disjoint groups of k draws"), **NLL},
@@ -162,6 +183,12 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             ),
             "traversal_values": ("units of z", "[units, steps]: where it moves, 3 standard deviations to either side"),
             "codes": ("units of z", "[N, d] of all test images"),
+            "class_samples": ("units of x", "[classes * 8, H, W, C]: 8 images drawn of each class"),
+            "likelihood_map": ("nats", "[N, H, W] log p(x_i | x_<i) of every pixel of `originals`, negative"),
+            "completions": ("units of x", "[8 * 8, H, W, C]: 8 lower halves drawn for each of the first 8 `originals`"),
+            "kl": ("nats", "[d] KL(q(z_i | x) || p(z_i)) of each number of the code, the mean over test images"),
+            "code_counts": ("", "[K] how often each code stands in the maps of the training images"),
+            "code_maps": ("", "[N, sites] codes of all test images, row by row"),
         },
     ),
     "results/<run>/representation.json": (
@@ -173,6 +200,15 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
                 "of the test images, per pixel and channel, on the scale x / (levels - 1)",
             ),
             "active_units": ("", "numbers of the code whose posterior mean has a variance above 0.01 over images"),
+            "kl_nats": ("nats", "what the code costs per test image, KL(q(z | x) || p(z))"),
+            "codes_used": ("", "codes that stand in a map of the training images"),
+            "perplexity": ("codes", "exp of the entropy of their frequencies"),
+            "code_bits": ("bits", "of a test image's map of codes, under the prior"),
+            "independent_code_bits": ("bits", "under the frequencies of codes at each place, which know nothing of each other"),
+            "uniform_code_bits": ("bits", "where all codes are alike"),
+            "raw_bits": ("bits", "of the pixels as they are, with levels"),
+            "compression": ("", "raw_bits / code_bits; the map alone does not give the pixels back"),
+            "k_means_mse": ("unit scale, squared", "as reconstruction_mse, of k-means on pieces of images with as many codes"),
             "probe_<labels>": (
                 "share",
                 "test accuracy of logistic regression on codes with so many labels; mean over 10 choices",
@@ -182,11 +218,13 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "<features>_<labels>_sd": ("share", "standard deviation over the choices"),
         },
     ),
+    **CLAIMS,
     "reports/html/<run>.html": ("The page of a run.", {}),
     "reports/html/data-<data>.html": ("The page of a data set.", {}),
+    "reports/html/claims-<claims>.html": ("The page of what is claimed of two runs.", {}),
     "reports/html/index.html": ("The page of all runs.", {}),
     "reports/plots/curves.csv": (
-        "For `dvc plots`: validation losses, in nats, of the first seeds of the runs with a probability.",
+        "For `dvc plots`: validation losses of the last phase, in nats, of the first seeds of the runs with a probability.",
         {"run": ("", "its name"), "epoch": ("", "from 1"), "valid_loss": LOSS["loss"]},
     ),
     "reports/plots/nll.csv": (

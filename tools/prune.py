@@ -14,7 +14,8 @@ from pipeline import Refusal
 from pipeline.params import ROOT
 from stages import run
 
-PLACES = ("results/*/", "artifacts/weights/*/", "artifacts/gallery/*", "artifacts/likelihood/*", "reports/html/*", "data/*/")
+PLACES = ("results/*/", "results/claims-*.json", "artifacts/weights/*/", "reports/html/*", "data/*/")
+PLACES += tuple(f"artifacts/{kind}/*" for kind in ("claims", "gallery", "likelihood"))
 
 
 def leftovers(used: set) -> list:

@@ -34,7 +34,7 @@ class Training(keras.utils.PyDataset):
         x = self.split.x[chosen]
         if self.redraw:
             x = (rng.random(x.shape, "float32") * self.redraw < x).astype("uint8")
-        return (batch(x, self.model.eps(len(x), rng)),)
+        return (batch(x, self.model.eps(len(x), rng), self.split.y, chosen),)
 
 
 class Validation(keras.utils.PyDataset):
@@ -48,9 +48,12 @@ class Validation(keras.utils.PyDataset):
         return -(-len(self.split.x) // self.size)
 
     def __getitem__(self, step: int):
-        x = self.split.x[step * self.size : (step + 1) * self.size]
-        return (batch(np.asarray(x), self.model.eps(len(x), generator(self.seed, "validation", step))),)
+        chosen = slice(step * self.size, (step + 1) * self.size)
+        x = np.asarray(self.split.x[chosen])
+        return (batch(x, self.model.eps(len(x), generator(self.seed, "validation", step)), self.split.y, chosen),)
 
 
-def batch(x: np.ndarray, eps: dict) -> dict:
-    return {"x": x, "eps": eps} if eps else {"x": x}
+def batch(x: np.ndarray, eps: dict, y: np.ndarray | None, chosen) -> dict:
+    """Keras takes neither None nor an empty dict as a part of a batch."""
+    labels = {} if y is None else {"y": np.asarray(y[chosen], "int32")}
+    return {"x": x} | ({"eps": eps} if eps else {}) | labels

@@ -8,9 +8,14 @@ from pipeline.base import Exact
 CHUNK = 100
 
 
-def log_prob(model: Exact, x: np.ndarray) -> np.ndarray:
-    """log p(x) of each image in float64, in chunks of one size so that the model is compiled once."""
-    one = backend.compiled(model.log_prob)
-    index = np.minimum(np.arange(-(-len(x) // CHUNK) * CHUNK), len(x) - 1)
-    parts = [one(np.asarray(x[index[i : i + CHUNK]])) for i in range(0, len(index), CHUNK)]
-    return np.concatenate(parts)[: len(x)].astype("float64")
+def log_prob(model: Exact, x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
+    """log p(x) of each image, or log p(x | y), in float64."""
+    return in_chunks(model.log_prob, x) if y is None else in_chunks(model.log_prob, x, y)
+
+
+def in_chunks(function, *arrays: np.ndarray) -> np.ndarray:
+    """A number per image, in chunks of one size so that `function` is compiled once; the last one repeats its last image."""
+    one, n = backend.compiled(function), len(arrays[0])
+    index = np.minimum(np.arange(-(-n // CHUNK) * CHUNK), n - 1).reshape(-1, CHUNK)
+    parts = [one(*(np.asarray(array[rows]) for array in arrays)) for rows in index]
+    return np.concatenate(parts)[:n].astype("float64")

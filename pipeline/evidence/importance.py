@@ -18,6 +18,7 @@ from pipeline.base import Latent, generator
 
 TILE = 2**22  # floats that one compiled call may decode
 CURVE = (1, 10, 100, 1000, 5000)
+SWEPT, SWEEP_DRAWS = 100, 500  # validation images, and draws for each, with which a proposal is chosen
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,25 @@ class Estimates:
     curve: dict[int, np.ndarray]
 
 
-def estimate(model: Latent, x: np.ndarray, draws: int, seed: int, progress=lambda done, left: None) -> Estimates:
+def best_scale(model: Latent, valid: np.ndarray, draws: int, scales: list[float], seed: int) -> float:
+    """The proposal with the largest bound on validation images: all are lower bounds, so the largest is the tightest."""
+    if len(scales) == 1:
+        return scales[0]
+    some = valid[:SWEPT]
+    found = [estimate(model, some, min(draws, SWEEP_DRAWS), seed, scale).log_prob.mean() for scale in scales]
+    return scales[int(np.argmax(found))]
+
+
+def estimate(
+    model: Latent, x: np.ndarray, draws: int, seed: int, scale: float = 1.0, progress=lambda done, left: None
+) -> Estimates:
     """Encodes each image once; memory grows neither with the number of images nor, but for a sum per block, with draws."""
     cost = model.spec.dims * (model.spec.levels or 1)  # at most: floats that one draw for one image decodes
     block = max(size for size in (1, 10, 100) if size == 1 or (size <= draws // 10 and size * cost <= TILE))
     blocks = -(-draws // block)
     tile = max(1, min(64, len(x), TILE // (block * cost)))
     posterior = backend.compiled(model.posterior)
-    weigh = backend.compiled(model.weigh)
+    weigh = backend.compiled(lambda x, q, eps: model.weigh(x, q, eps, None, scale))
     parts, started = [], time.monotonic()
     for first in range(0, len(x), tile):
         index = np.minimum(np.arange(first, first + tile), len(x) - 1)  # the last tile is filled up with its last image

@@ -6,13 +6,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from pipeline.base import Density, Exact, Latent, Spec, generator
-from pipeline.evidence import exact, importance
+from pipeline.base import Density, Discrete, Exact, Latent, Spec, generator
+from pipeline.data.store import Images
+from pipeline.evidence import discrete, exact, importance
 
 BOOTSTRAP = 10_000
+FEW, SOME = 5, 0.05  # an effective sample size, and the share of images that may have less before it is said
+LOOSE = 0.05  # nats
 COLUMNS = {
     "images": ["seed", "image", "log_prob_nats", "elbo_nats", "ess", "max_weight"],
-    "estimates": ["seed", "estimator", "draws", "images", "nll_nats", "nll_se", "nll_mc_se", "direction", "measure"],
+    "estimates": ["seed", "estimator", "draws", "scale", "images", "nll_nats", "nll_se", "nll_mc_se", "direction", "measure"],
     "k_curve": ["seed", "k", "groups", "nll_nats", "nll_se"],
 }
 
@@ -34,40 +37,52 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def score(model, x: np.ndarray, seed: int, draws: int | None, progress: Callable) -> dict[str, pd.DataFrame]:
+def score(model, images: Images, seed: int, wished: dict, progress: Callable) -> dict[str, pd.DataFrame]:
     """One seed's tables. The first estimate is the headline; no rows where no density is claimed or none was asked for."""
-    n, tables = len(x), {}
+    x, y = images.test.x, images.test.y
+    n, found, tables = len(x), {}, {"estimates": []}
+    rows = tables["estimates"]
     if isinstance(model, Exact):
-        log_prob = exact.log_prob(model, x)
-        tables["images"] = {"log_prob_nats": log_prob}
-        tables["estimates"] = [estimate("exact", log_prob, 0.0, "exact", 1)]
-    elif isinstance(model, Latent) and draws is not None:
-        found = importance.estimate(model, x, draws, seed, progress)
-        tables["images"] = {
-            "log_prob_nats": found.log_prob,
-            "elbo_nats": found.elbo,
-            "ess": found.ess,
-            "max_weight": found.max_weight,
-        }
-        tables["estimates"] = [
-            estimate("importance", found.log_prob, math.sqrt(found.variance.sum()) / n, "nll_too_high", draws),
-            estimate("bound", found.elbo, None, "nll_too_high", draws),
-        ]
+        found["log_prob_nats"] = exact.log_prob(model, x)
+        rows.append(estimate("exact", found["log_prob_nats"], 0.0, "exact", 1))
+        if model.conditional and y is not None:
+            rows.append(estimate("exact, given class", exact.log_prob(model, x, y), 0.0, "exact", 1))
+    if isinstance(model, Discrete) and wished["enumeration"]:
+        found["log_prob_nats"] = discrete.enumerated(model, x, progress)
+        rows.append(estimate("enumeration", found["log_prob_nats"], 0.0, "exact", model.codes**model.sites))
+    if isinstance(model, Latent) and wished["draws"] is not None:
+        scale = importance.best_scale(model, images.valid.x, wished["draws"], wished["scales"], seed)
+        by = importance.estimate(model, x, wished["draws"], seed, scale, progress)
+        rows.append(
+            estimate("importance", by.log_prob, math.sqrt(by.variance.sum()) / n, "nll_too_high", wished["draws"], scale)
+        )
+        # The bound has the proposal that was trained, not the wider one.
+        plain = scale == 1.0 or isinstance(model, Discrete)
+        draws = wished["draws"] if plain else min(100, wished["draws"])
+        elbo = by.elbo if plain else importance.estimate(model, x, draws, seed).elbo
+        found = {"log_prob_nats": by.log_prob, "elbo_nats": elbo, "ess": by.ess, "max_weight": by.max_weight} | found
         tables["k_curve"] = [
-            {"k": k, "groups": draws // k, "nll_nats": -values.mean(), "nll_se": standard_error(values)}
-            for k, values in found.curve.items()
+            {"k": k, "groups": wished["draws"] // k, "nll_nats": -values.mean(), "nll_se": standard_error(values)}
+            for k, values in by.curve.items()
         ]
-    if "images" in tables:
-        tables["images"]["image"] = np.arange(n)
+    if isinstance(model, Discrete) and rows:
+        found["elbo_nats"], draws = discrete.bound(model, x), 1
+    if "elbo_nats" in found:
+        rows.append(estimate("bound", found["elbo_nats"], None, "nll_too_high", draws))
+    if rows:
+        tables["images"] = {"image": np.arange(n), **found}
     common = {"seed": seed, "measure": model.spec.measure}
     return {name: pd.DataFrame(tables.get(name, [])).assign(**common).reindex(columns=COLUMNS[name]) for name in COLUMNS}
 
 
-def estimate(name: str, log_prob: np.ndarray, mc_se: float | None, direction: str, draws: int) -> dict:
+def estimate(
+    name: str, log_prob: np.ndarray, mc_se: float | None, direction: str, draws: int, scale: float | None = None
+) -> dict:
     """A row of estimates.csv."""
     return {
         "estimator": name,
         "draws": draws,
+        "scale": scale,
         "images": len(log_prob),
         "nll_nats": -log_prob.mean(),
         "nll_se": standard_error(log_prob),
@@ -76,7 +91,9 @@ def estimate(name: str, log_prob: np.ndarray, mc_se: float | None, direction: st
     }
 
 
-def headline(model, tables: dict[str, pd.DataFrame], data: str, floor: np.ndarray | None, baselines: dict) -> dict:
+def headline(
+    model, tables: dict[str, pd.DataFrame], data: str, floor: np.ndarray | None, baselines: dict, warnings: list[str]
+) -> dict:
     """evidence.json: the estimator that was named beforehand, over all seeds. `floor`: exact log p(x) of the same images."""
     density = isinstance(model, Density)
     found = {"data": data, "likelihood": model.likelihood_name if density else "none"}
@@ -101,14 +118,32 @@ def headline(model, tables: dict[str, pd.DataFrame], data: str, floor: np.ndarra
     if model.spec.measure == "mass":
         found["bits_per_dim"] = bits_per_dim(found["nll_nats"], model.spec)
     found |= {"draws": int(rows.draws.iloc[0]), "images": len(each)}
-    if images.ess.notna().all():
+    if images.elbo_nats.notna().all():
         found["elbo_nats"] = float(images.elbo_nats.mean())
+    if found["estimator"] == "importance":
         found |= {"ess_median": float(images.ess.median()), "ess_min": float(images.ess.min())}
     found |= {key: baselines[key] for key in ("independent_nats", "chain_nats")}
-    flags = [] if found["nll_nats"] < baselines["independent_nats"] else ["worse than independent pixels"]
+    given = estimates[estimates.estimator == "exact, given class"]
+    if len(given):
+        found["given_class_nats"] = float(given.nll_nats.mean())
+    warnings = warnings + doubts(images, estimates)
+    flags = [*warnings] if found["nll_nats"] < baselines["independent_nats"] else [*warnings, "worse than independent pixels"]
     if floor is not None:
         regret = each + floor
         found |= {"floor_nats": float(-floor.mean()), "regret_nats": float(regret.mean()), "regret_se": standard_error(regret)}
         if regret.mean() < -3 * standard_error(regret):
             flags.append("below the exact floor")
     return found | {"flags": ", ".join(flags)}
+
+
+def doubts(images: pd.DataFrame, estimates: pd.DataFrame) -> list[str]:
+    """Where importance sampling is seen not to be trusted: hardly any draws count, or the exact sum says otherwise."""
+    found, by = [], estimates.groupby("estimator")[["nll_nats", "nll_mc_se"]].mean()
+    few = float((images.ess < FEW).mean())
+    if few > SOME:
+        found.append(f"fewer than {FEW} draws count for {100 * few:.0f} % of the images")
+    if {"importance", "enumeration"} <= set(by.index):
+        gap = by.nll_nats["importance"] - by.nll_nats["enumeration"]
+        if abs(gap) > max(4 * by.nll_mc_se["importance"], LOOSE):
+            found.append(f"importance sampling disagrees with the sum over all codes by {gap:.2f} nats")
+    return found

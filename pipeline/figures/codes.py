@@ -1,13 +1,15 @@
 """The figures of what a model makes of images: its codes, what moves them, what can be read off them."""
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.figures import pictures
-from pipeline.figures.style import INK, MODELS, MUTED, legend, panel
-from pipeline.figures.words import count, percent
+from pipeline.figures.style import DOTS, INK, MODELS, MUTED, PAPER, legend, panel
+from pipeline.figures.words import count, nats, percent
 
 SHOWN = 600  # codes on the map at most
+UNUSED = 0.01  # nats below which a dimension of the code says nothing
+RIGHT = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
 
 
 def traversals(images: np.ndarray, values: np.ndarray, levels: int | None):
@@ -23,6 +25,35 @@ def traversals(images: np.ndarray, values: np.ndarray, levels: int | None):
     )
     sheet = images.reshape(-1, *images.shape[2:])
     return pictures.grid(sheet, levels, steps, labels), "What each dimension of the code does to the image", text
+
+
+def rates(kl: np.ndarray, found: dict, colour: str):
+    """KL(q(z_i | x) || p(z_i)) of each dimension on test images, sorted; dots, as a bar has no foot on a log scale."""
+    kl = np.sort(np.asarray(kl, np.float64))[::-1]
+    used = int((kl > UNUSED).sum())
+    figure, axes = panel("dimension of the code, sorted", "nats that it costs per test image")
+    low = min(UNUSED / 4, max(kl.min(), 1e-5) / 2)
+    at = np.arange(1, len(kl) + 1)
+    for some, tone, fill in ((at <= used, colour, colour), (at > used, MUTED, PAPER)):
+        shown = np.maximum(kl[some], low)
+        axes.vlines(at[some], low, shown, color=tone, linewidth=1.2, alpha=0.5)
+        axes.plot(at[some], shown, "o", color=tone, markerfacecolor=fill, markersize=5)
+    axes.set_yscale("log")
+    axes.set_ylim(low, 1.6 * max(kl.max(), UNUSED))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.set_xlim(0.3, len(kl) + 0.7)
+    axes.axhline(UNUSED, color=MUTED, linewidth=1, linestyle=DOTS, zorder=0)
+    box = {"fc": PAPER, "ec": "none", "pad": 0.5}  # the stems stop at the words
+    axes.annotate(f"unused below {UNUSED:g}", (1, UNUSED), (-2, -10), **RIGHT, color=MUTED, fontsize=8, bbox=box)
+    text = (
+        f"The code of a test image costs {nats(found.get('kl_nats', kl.sum()))} nats, {percent(kl[0] / kl.sum())} of them in "
+        f"the costliest dimension; {count(used)} of {count(len(kl))} cost more than {UNUSED:g} nats each"
+    )
+    if "active_units" in found:
+        text += f", and {count(found['active_units'])} are active: over training images their mean varies by more than 0.01"
+    return figure, "What each dimension of the code costs, sorted", text + "."
 
 
 def code_map(codes: np.ndarray, labels: np.ndarray | None):

@@ -9,15 +9,24 @@ TILE = 48  # pixels of a tile at least: the page's width of 8 tiles
 GAP = 0.12  # of a tile
 
 
+def unit(images: np.ndarray, levels: int | None) -> np.ndarray:
+    """On a scale from 0 to 1: that of the levels, or from the least to the largest value there is."""
+    grey = np.asarray(images, np.float64)
+    low, high = (0.0, levels - 1.0) if levels else (float(grey.min()), float(grey.max()))
+    return np.clip((grey - low) / max(high - low, 1e-12), 0, 1)
+
+
+def colours(images: np.ndarray, levels: int | None) -> np.ndarray:
+    """Red, green and blue from 0 to 1."""
+    grey = unit(images, levels)
+    return grey if grey.shape[-1] == 3 else np.repeat(grey.mean(axis=-1, keepdims=True), 3, axis=-1)
+
+
 def sheet(images: np.ndarray, levels: int | None, columns: int, group: int = 1) -> np.ndarray:
     """[N, H, W, C] -> RGBA [rows, columns, 4], row by row; after every `group` rows the gap is wider."""
-    count, height, width, channels = images.shape
-    grey = images.astype(np.float64)
-    low, high = (0.0, levels - 1.0) if levels else (float(grey.min()), float(grey.max()))
-    grey = np.clip((grey - low) / max(high - low, 1e-12), 0, 1)
-    colours = grey if channels == 3 else np.repeat(grey.mean(axis=-1, keepdims=True), 3, axis=-1)
+    count, height, width, _ = images.shape
     zoom = max(1, round(TILE / max(height, width)))
-    tiles = np.rint(255 * colours).astype(np.uint8).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    tiles = np.rint(255 * colours(images, levels)).astype(np.uint8).repeat(zoom, axis=1).repeat(zoom, axis=2)
     height, width = height * zoom, width * zoom
     gap = max(2, round(GAP * width))
     rows = -(-count // columns)
@@ -34,17 +43,26 @@ def top(row: int, height: int, gap: int, group: int) -> int:
     return row * (height + gap) + (row // group * 2 * gap if group > 1 else 0)
 
 
-def grid(images: np.ndarray, levels: int | None, columns: int, labels=(), group: int = 1) -> Figure:
-    """A sheet as a figure; `labels`, if any, stand left of the rows."""
+def grid(images: np.ndarray, levels: int | None, columns: int, labels=(), group: int = 1, foot: float = 0.0) -> Figure:
+    """A sheet as a figure; `labels`, if any, stand left of the rows; below it `foot` inches are left free."""
     canvas = sheet(images, levels, columns, group)
     margin = 0.1 + 0.075 * max((len(label) for label in labels), default=0) if labels else 0.0
     size = (WIDTH - margin) / canvas.shape[1]  # inches of a pixel
-    figure = Figure((WIDTH, canvas.shape[0] * size))
-    place(figure, canvas, margin / WIDTH, 0, 1 - margin / WIDTH, 1)
+    high = canvas.shape[0] * size
+    figure = Figure((WIDTH, high + foot))
+    place(figure, canvas, margin / WIDTH, foot / (high + foot), 1 - margin / WIDTH, high / (high + foot))
     rows = -(-len(images) // columns)
     for row, label in enumerate(labels):
-        figure.text(0, 1 - (row + 0.5) / rows, label, color=MUTED, va="center", fontsize=8.5)
+        figure.text(0, 1 - (row + 0.5) / rows * high / (high + foot), label, color=MUTED, va="center", fontsize=8.5)
     return figure
+
+
+def heights(images: np.ndarray, columns: int, row: int) -> list[float]:
+    """How far up a figure, from 0 to 1, the upper edge of a pixel row lies in each row of a sheet without a foot."""
+    tile, canvas = sheet(images[:columns], 2, columns).shape[0], sheet(images, 2, columns).shape[0]
+    rows = -(-len(images) // columns)
+    pitch = (canvas - tile) / max(rows - 1, 1)
+    return [1 - (index * pitch + tile * row / images.shape[1]) / canvas for index in range(rows)]
 
 
 def strips(rows: list[tuple[str, np.ndarray]], levels: int | None, columns: int) -> Figure:

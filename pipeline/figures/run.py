@@ -4,7 +4,7 @@ import ast
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pipeline.figures import pictures
 from pipeline.figures.style import DASHES, GREEN, INK, MUTED, PAPER, SOLID, legend, panel, reference
@@ -21,8 +21,8 @@ def title(docstring: str) -> str:
     return docstring.splitlines()[0].split(":")[0].rstrip(".")
 
 
-def summary(evidence: dict, training: dict, representation: dict) -> dict:
-    """The numbers most asked for, as far as the run has them."""
+def summary(evidence: dict, training: dict, representation: dict, codes: int = 0) -> dict:
+    """The numbers most asked for, as far as the run has them. `codes`: how many a codebook holds."""
     found = {}
     if kind(evidence) != "none":
         found["test NLL, nats"] = f"{nats(evidence['nll_nats'])} ± {nats(evidence['nll_se'])}"
@@ -30,7 +30,13 @@ def summary(evidence: dict, training: dict, representation: dict) -> dict:
             found["bits per dimension"] = f"{evidence['bits_per_dim']:.3f}"
         found["kind of number"] = kind(evidence)
         found["p(pixel)"] = evidence["likelihood"]
-    if "active_units" in representation:
+    if "given_class_nats" in evidence:
+        found["NLL given the class"] = nats(evidence["given_class_nats"])
+    if "perplexity" in representation:
+        found["codes used"] = f"{count(representation['codes_used'])} of {count(codes)}"
+        found["perplexity of the codes"] = f"{representation['perplexity']:.1f}"
+        found["code map, bits"] = f"{representation['code_bits']:.1f}"
+    elif "active_units" in representation:
         found["active dimensions"] = f"{representation['active_units']} of {representation['latent']}"
     elif "latent" in representation:
         found["code dimensions"] = count(representation["latent"])
@@ -39,13 +45,19 @@ def summary(evidence: dict, training: dict, representation: dict) -> dict:
     return found | {"parameters": count(training["parameters"]), "best epoch": count(training["best_epoch"])}
 
 
-def losses(history: pd.DataFrame, colour: str):
-    figure, axes = panel("epoch", "loss per image")
+def losses(history: pd.DataFrame, colour: str, phase: str = ""):
+    """`phase`: its name, where training has several; the rows are its own."""
+    named = f"{phase}: " if phase else ""
+    bound = phase and "valid_rate" in history and "valid_distortion" in history
+    figure, axes = panel("epoch", f"{named}bound on the NLL, nats per image" if bound else f"{named}loss per image")
     first = history[history.seed == history.seed.iloc[0]]
     for seed, one in history.groupby("seed"):
         others = {"alpha": 0.35, "linewidth": 0.9} if seed != first.seed.iloc[0] else {}
-        axes.plot(one.epoch, one.loss, color=MUTED, **others)
+        axes.plot(one.epoch, one.loss, "o-" if len(one) == 1 else "-", color=MUTED, **others)
         axes.plot(one.epoch, one.valid_loss, color=colour, **others)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(first) == 1:
+        axes.set_xlim(first.epoch.iloc[0] - 1, first.epoch.iloc[0] + 1)
     best = first.loc[first.valid_loss.idxmin()]
     axes.plot(best.epoch, best.valid_loss, "o", color=colour, markerfacecolor=PAPER, markersize=6)
     cut = spread(axes, first.loss, first.valid_loss)
@@ -54,10 +66,14 @@ def losses(history: pd.DataFrame, colour: str):
     rise = last.valid_loss - best.valid_loss
     end = f"{nats(rise)} higher at the end" if rise >= 0.005 else "no higher at the end"
     text = (
-        f"Validation loss is lowest at epoch {best.epoch:.0f} of {last.epoch:.0f} ({nats(best.valid_loss)}, ringed), "
+        f"{f'Phase “{phase}”: the validation' if phase else 'Validation'} loss is lowest at epoch {best.epoch:.0f} of "
+        f"{last.epoch:.0f} ({nats(best.valid_loss)}, ringed), "
         f"{end}; there the training loss is {nats(best.loss)}."
     )
-    return figure, "Training and validation loss by epoch", text + cut
+    parts = [name for name in history.columns if name.startswith("valid_") and name != "valid_loss"]
+    if parts and "valid_rate" not in parts:
+        text += f" In it, {' and '.join(f'{nats(best[name])} {name[6:]}' for name in parts)} on validation images."
+    return figure, f"{named.capitalize()}{'t' if phase else 'T'}raining and validation loss by epoch", text + cut
 
 
 def terms(history: pd.DataFrame, colour: str):
@@ -88,7 +104,8 @@ def spread(axes, *curves: pd.Series) -> str:
     return " The first epochs run off the top." if top < high else ""
 
 
-def k_curve(curve: pd.DataFrame, evidence: dict, colour: str):
+def k_curve(curve: pd.DataFrame, evidence: dict, colour: str, exact: float | None = None):
+    """`exact`: the NLL that the bound would reach with all draws there are, where it is known."""
     figure, axes = panel("importance draws per image", "NLL, nats per image")
     first = curve[curve.seed == curve.seed.iloc[0]]
     axes.errorbar(
@@ -100,12 +117,12 @@ def k_curve(curve: pd.DataFrame, evidence: dict, colour: str):
     axes.margins(x=0.08, y=0.12)
     low, high = (first.nll_nats - 1.96 * first.nll_se).min(), (first.nll_nats + 1.96 * first.nll_se).max()
     far = []
-    for field, name, tone in (
-        ("independent_nats", "independent pixels", MUTED),
-        ("chain_nats", "regression chain", MUTED),
-        ("floor_nats", "floor", GREEN),
+    for value, name, tone in (
+        (exact, "sum over all codes", INK),
+        (evidence.get("independent_nats"), "independent pixels", MUTED),
+        (evidence.get("chain_nats"), "regression chain", MUTED),
+        (evidence.get("floor_nats"), "floor", GREEN),
     ):
-        value = evidence.get(field)
         if value is None:
             continue
         if low - 1.5 * (high - low) < value < high + 1.5 * (high - low):
@@ -120,11 +137,13 @@ def k_curve(curve: pd.DataFrame, evidence: dict, colour: str):
     if len(first) > 2:
         step = first.iloc[-2]
         text += f"; the last step, from {count(int(step.k))}, takes {nats(step.nll_nats - most.nll_nats)} of it"
+    if exact is not None:
+        text += f"; {nats(most.nll_nats - exact)} above the sum over all codes"
     off = f". Bars: 95 %. Off the chart: {', '.join(far)}." if far else ". Bars: 95 %."
     return figure, "Importance bound on the NLL by number of draws, with baselines", text + off
 
 
-def surprise(likelihood: pd.DataFrame, evidence: dict, colour: str):
+def surprise(likelihood: pd.DataFrame, estimates: pd.DataFrame, colour: str):
     """How the NLL is spread over test images, and how far the importance weights can be trusted."""
     first = likelihood[likelihood.seed == likelihood.seed.iloc[0]]
     figure, axes = panel("NLL of an image, nats", "test images")
@@ -134,9 +153,10 @@ def surprise(likelihood: pd.DataFrame, evidence: dict, colour: str):
     axes.text(mean, 1.02, f"mean {nats(mean)}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
     low, high = (-first.log_prob_nats).quantile([0.05, 0.95])
     text = f"Nine of ten test images have an NLL between {nats(low)} and {nats(high)} nats."
-    if first.ess.notna().any() and evidence.get("draws"):
+    sampled = estimates[estimates.estimator == "importance"]
+    if first.ess.notna().any() and len(sampled):
         text += (
-            f" Of {count(evidence['draws'])} draws the median image has an effective {first.ess.median():,.0f}, "
+            f" Of {count(int(sampled.draws.iloc[0]))} draws the median image has an effective {first.ess.median():,.0f}, "
             f"the worst {first.ess.min():,.1f}."
         )
     return figure, "Histogram of the NLL of test images", text
@@ -148,6 +168,7 @@ def estimates(rows: pd.DataFrame) -> list[dict]:
             "seed": str(row.seed),
             "estimator": row.estimator,
             "draws": count(int(row.draws)) if pd.notna(row.draws) else "",
+            "scale": f"{row.scale:g}" if pd.notna(row.scale) and row.scale != 1 else "",
             "images": count(int(row.images)),
             "NLL, nats": nats(row.nll_nats),
             "± over images": nats(row.nll_se),
@@ -176,11 +197,15 @@ def samples(images: np.ndarray, tests: np.ndarray, levels: int | None):
     return pictures.grid(images, levels, 8), "A sheet of images drawn by the model", text
 
 
-def reconstructions(originals: np.ndarray, means: np.ndarray, levels: int | None, error: float | None):
+def reconstructions(originals: np.ndarray, means: np.ndarray, levels: int | None, found: dict):
     pairs = np.concatenate([[a, b] for a, b in rows_of(originals, means, 8)]).reshape(-1, *originals.shape[1:])
     text = "In each pair of rows: test images above, and below what the decoder makes of their codes."
-    if error is not None:
-        text += f" Over all test images the mean squared error per pixel is {error:.4f}, on a scale from 0 to 1."
+    if "reconstruction_mse" in found:
+        error = found["reconstruction_mse"]
+        text += f" Over all test images the mean squared error per pixel is {error:.4f}, on a scale from 0 to 1"
+        if "k_means_mse" in found:
+            text += f"; k-means on pieces of images, with as many codes, leaves {found['k_means_mse']:.4f}"
+        text += "."
     return pictures.grid(pairs, levels, 8, group=2), "Test images above their reconstructions", text
 
 

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -51,6 +52,9 @@ matplotlib.rcParams.update(
     }
 )
 
+# Perceptually uniform, read alike by all kinds of colour vision; its darkest end would be lost on a dark page.
+SCALE = matplotlib.colormaps["viridis"]
+
 SOLID, DASHES, DOTS = "-", (0, (4, 1.5)), (0, (2, 2))
 LINES = (SOLID, DASHES, DOTS)
 WIDTH = 4.2  # inches of every figure: a phone shows them one below the other at their size, a desk two side by side
@@ -59,6 +63,11 @@ WIDTH = 4.2  # inches of every figure: a phone shows them one below the other at
 def colour(model: str) -> str:
     """A model's colour on all pages: by its name, because a run's page must not change when another run comes or goes."""
     return MODELS[zlib.crc32(model.encode()) % len(MODELS)]
+
+
+def scale(values: np.ndarray) -> np.ndarray:
+    """Red, green and blue from 0 to 1 of numbers from 0 to 1."""
+    return SCALE(0.12 + 0.88 * np.asarray(values))[..., :3]
 
 
 def panel(xlabel: str = "", ylabel: str = "", height: float = 2.5):
@@ -104,7 +113,8 @@ def svg(figure: Figure, alt: str) -> str:
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r' id="[\w.]+_\d+"| xmlns\S+| version="1.1"|font-family: [^;"]+;? ?| transform="rotate\(-0 [^"]*"', "", text)
+    text = re.sub(r' id="([\w.]+_\d+|image\w+)"| xmlns\S+| version="1.1"| transform="rotate\(-0 [^"]*"', "", text)
+    text = re.sub(r'font-family: [^;"]+;? ?', "", text)
     text = text.replace("xlink:href", "href")
     text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>f{zlib.crc32(text.encode()):08x}-", text)
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)

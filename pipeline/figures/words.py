@@ -1,5 +1,7 @@
 """Numbers in words: what kind of number an NLL is, which way it errs, and how numbers are written."""
 
+import pandas as pd
+
 KINDS = ("exact", "estimate", "bound")
 
 
@@ -32,12 +34,13 @@ def kind(evidence: dict) -> str:
 def how(evidence: dict) -> str:
     """The estimator in words."""
     draws = f" with {count(evidence['draws'])} draws per image" if evidence.get("draws") else ""
+    maps = f"all {count(evidence['draws'])} maps of codes" if evidence.get("draws") else "all codes"
     return {
-        "exact": "the model gives log p(x) in closed form",
+        "exact": "one pass of the model, which gives log p(x) outright",
         "importance": "importance sampling" + draws,
         "annealed": "annealed importance sampling" + draws,
         "quadrature": "numerical integration over the code" + draws,
-        "enumeration": "a sum over all codes",
+        "enumeration": f"a sum over {maps}",
         "bound": "a bound" + draws,
     }[evidence["estimator"]]
 
@@ -82,6 +85,39 @@ def headline(chosen: dict, title: str, evidence: dict) -> list[str]:
     return [first, f"{second} {third}.", *beside(evidence)]
 
 
+def made(estimates: pd.DataFrame) -> str:
+    """What stands below the table of estimates."""
+    text = "Every estimate that was made; the headline is the one its settings name beforehand."
+    if (estimates.estimator == "enumeration").any():
+        text += " Draws of the enumeration: all maps of codes there are."
+    if (estimates.scale.dropna() != 1).any():
+        text += " Scale: the factor of the proposal's variance, or the temperature of codes, chosen on validation images."
+    return text
+
+
+def ladder(estimates: pd.DataFrame) -> str:
+    """What kinds of numbers a model with maps of codes has, from the loosest to the exact one, and how far apart they are."""
+    by = estimates.groupby("estimator").nll_nats.mean()
+    draws = estimates.drop_duplicates("estimator").set_index("estimator").draws
+    told = []
+    for name, what in (
+        ("bound", "The bound log p(x | z_q) + log p(z_q) counts the one map of codes that the encoder gives an image"),
+        ("importance", "importance sampling draws {} maps from a stochastic quantiser "),
+        ("enumeration", "the sum over all {} maps is p(x) itself, exact"),
+    ):
+        if name in by:
+            told.append((what.format(count(int(draws[name]))), by[name]))
+    text, above = "", None
+    for what, value in told:
+        text += ("; " if text else "") + f"{what}: **{nats(value)} nats**"
+        if above is not None:
+            text += f", {nats(abs(above - value))} {'lower' if value <= above else 'higher'}"
+        above = value
+    if "enumeration" not in by:
+        text += ". The maps are too many to be summed, so how much of p(x) is still missing is not known"
+    return text + "."
+
+
 def without(evidence: dict) -> str:
     """Why there is no number."""
     if evidence["likelihood"] == "none":
@@ -105,5 +141,11 @@ def beside(evidence: dict) -> list[str]:
         said.append(
             f"Under the distribution they were drawn from, the test images cost {nats(evidence['floor_nats'])} nats, and on "
             f"average no model does better: this one pays {nats(evidence['regret_nats'])} ± {nats(evidence['regret_se'])} more."
+        )
+    if evidence.get("given_class_nats") is not None:
+        gain = evidence["nll_nats"] - evidence["given_class_nats"]
+        said.append(
+            "The number is p(x), a mean over the classes by their shares. Told the class of an image, the model needs "
+            f"{nats(evidence['given_class_nats'])} nats, {nats(abs(gain))} {'fewer' if gain >= 0 else 'more'}."
         )
     return [" ".join(said)] if said else []

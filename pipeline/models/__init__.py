@@ -13,5 +13,6 @@ def build(family: str, model: str, spec: dict, network: dict, seed: int) -> Trai
     keras.utils.set_random_seed(seed)
     made = import_module(f"pipeline.models.{family}.{model}").Model(Spec.of(spec), **network)
     dtype = "float32" if spec["levels"] is None else "uint8"
-    made.start({"x": np.zeros((2, *spec["shape"]), dtype), "eps": made.eps(2, generator(0))})
+    batch = {"x": np.zeros((2, *spec["shape"]), dtype), "eps": made.eps(2, generator(0))}
+    made.start(batch | ({"y": np.zeros(2, "int32")} if spec["classes"] else {}))
     return made

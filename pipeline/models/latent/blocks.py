@@ -5,46 +5,74 @@ import numpy as np
 from keras import ops
 
 from pipeline.base import Latent, Trainable
-from pipeline.distributions import LikelihoodName, likelihood, standard_normal, uniforms
+from pipeline.distributions import standard_normal, uniforms
+from pipeline.likelihoods import LikelihoodName, Variance, named
+
+COLLAPSED = 0.1  # nats: a code that carries less says nothing of the image
 
 
 class Warmup(keras.layers.Layer):
-    """beta rises linearly from 0 to 1 over the first `steps` steps of training; outside training it is 1."""
+    """beta rises linearly from 0 over the first `steps` steps of training; outside training it is 1."""
 
-    def __init__(self, steps: int):
+    def __init__(self, beta: float, steps: int):
         super().__init__(dtype="float32")
-        self.steps = steps
+        self.beta, self.steps = beta, steps
         self.clock = self.add_weight(name="clock", shape=(), initializer="zeros", trainable=False)
 
     def call(self, rate, training=False):
-        if not training or not self.steps:
+        if not training:
             return rate
-        self.clock.assign_add(1.0)
-        return rate * ops.minimum(self.clock / self.steps, 1.0)
+        if self.steps:
+            self.clock.assign_add(1.0)
+            rate = rate * ops.minimum(self.clock / self.steps, 1.0)
+        return self.beta * rate
 
 
 class LatentModel(Trainable, Latent):
     """-ELBO = distortion + rate,   distortion = -E_q log p(x | z),   rate = KL(q(z | x) || p(z)).
 
-    In training the rate is weighted by beta, also in the training loss of the history; outside training beta is 1, so that
-    what is validated, selected and reported is the bound itself.
+    In training the rate is weighted by beta (Higgins et al., ICLR 2017), and a dimension whose mean rate over the batch is
+    below `free_bits` counts as that much, so that nothing is gained by emptying it (Kingma et al., NeurIPS 2016, C.8); the
+    training loss in the history is so, too. Outside training there is neither: what is validated, selected and reported is
+    the bound itself.
 
     latent: the dimension of z
-    likelihood: p(x | z): bernoulli for two levels, categorical or discretised-normal for any, normal for real values
-    beta_warmup: the steps of training over which beta rises from 0 to 1
+    beta: weight of the rate in training
+    beta_warmup: the steps of training over which beta rises from 0
+    free_bits: nats per dimension of z which cost nothing in training
     """
 
-    def __init__(self, spec, latent: int, likelihood_name: LikelihoodName, beta_warmup: int):
+    def __init__(
+        self,
+        spec,
+        latent: int,
+        likelihood_name: LikelihoodName,
+        variance: Variance,
+        components: int,
+        beta: float,
+        beta_warmup: int,
+        free_bits: float,
+    ):
         super().__init__(spec)
-        self.latent, self.likelihood_name = latent, likelihood_name
-        self.likelihood, self.warm = likelihood(likelihood_name, spec), Warmup(beta_warmup)
+        self.latent, self.likelihood_name, self.free_bits = latent, likelihood_name, free_bits
+        self.likelihood, self.warm = named(likelihood_name, spec, variance, components), Warmup(beta, beta_warmup)
 
     def terms(self, x, eps, y=None, training=False):
         q = self.posterior(x, y, training)
         z, _ = self.propose(q, {"z": eps["z"][None]})
-        distortion = -self.log_likelihood(x, z, y, training)[0]
-        rate = self.rate(q)
-        return {"loss": distortion + self.warm(rate, training=training), "distortion": distortion, "rate": rate}
+        distortion, kl = -self.log_likelihood(x, z, y, training)[0], self.kl(q)
+        rate = ops.sum(kl, axis=-1)
+        paid = rate
+        if training and self.free_bits:
+            paid = ops.sum(ops.maximum(ops.mean(kl, axis=0), self.free_bits)) + ops.zeros_like(rate)
+        return {"loss": distortion + self.warm(paid, training=training), "distortion": distortion, "rate": rate}
+
+    def warnings(self, x):
+        """Has the code collapsed? Is the likelihood's scale as small as it may be?"""
+        q = self.posterior(x)
+        rate = float(ops.mean(ops.sum(self.kl(q), axis=-1)))
+        found = [f"collapsed: the code carries {rate:.3f} nats"] if rate < COLLAPSED else []
+        return found + self.likelihood.warnings(self.decoder(self.encode(x)))
 
     def eps(self, n: int, rng: np.random.Generator) -> dict:
         return {"z": rng.standard_normal((n, self.latent), "float32")}

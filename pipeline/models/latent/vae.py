@@ -14,8 +14,9 @@ from annotated_types import Ge
 from keras import ops
 
 from pipeline import nn
-from pipeline.base import Count, Fraction
-from pipeline.distributions import LikelihoodName, kl_to_standard_normal, standard_normal
+from pipeline.base import Count, Fraction, NonNegative, Positive
+from pipeline.distributions import kl_to_standard_normal, standard_normal
+from pipeline.likelihoods import LikelihoodName, Variance
 from pipeline.models.latent.blocks import LatentModel
 
 
@@ -28,13 +29,17 @@ class Model(LatentModel):
         body: nn.Body,
         widths: list[Count],
         likelihood: LikelihoodName,
+        variance: Variance = "shared",
+        components: Count = 5,
         dropout: Fraction = 0.0,
+        beta: Positive = 1.0,
         beta_warmup: Annotated[int, Ge(0)] = 0,
+        free_bits: NonNegative = 0.0,
     ):
-        super().__init__(spec, latent, likelihood, beta_warmup)
-        height, width, channels = spec.shape
+        super().__init__(spec, latent, likelihood, variance, components, beta, beta_warmup, free_bits)
+        height, width, _ = spec.shape
         self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent, dropout)
-        self.decoder = nn.decoder(body, widths, latent, (height, width, channels * self.likelihood.width), dropout)
+        self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
 
     def posterior(self, x, y=None, training=False):
         mean, log_var = ops.split(self.encoder(self.spec.scaled(x), training=training), 2, axis=-1)
@@ -45,8 +50,8 @@ class Model(LatentModel):
         z = q["mean"] + ops.exp(0.5 * log_var) * eps["z"]
         return z, standard_normal(eps["z"]) - 0.5 * ops.sum(log_var, axis=-1)
 
-    def rate(self, q):
-        return ops.sum(kl_to_standard_normal(q["mean"], q["log_var"]), axis=-1)
+    def kl(self, q):
+        return kl_to_standard_normal(q["mean"], q["log_var"])
 
     def encode(self, x, y=None):
         return self.posterior(x, y)["mean"]

@@ -1,0 +1,1 @@
+"""Models that say log p(x) outright, pixel by pixel."""
