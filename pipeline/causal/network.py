@@ -90,6 +90,7 @@ class Network(keras.layers.Layer):
         """
         (batch, height, width, channels), reach = uniform.shape, self.stack.reach
         depth = self.embed.size
+        kernels = self.stack.kernels()  # cut out here: within the loops XLA would copy every slice again for every pixel
         uniform = ops.transpose(uniform, (1, 2, 0, 3))
         given = ops.zeros((height, width, batch, channels), "int32") if given is None else ops.transpose(given, (1, 2, 0, 3))
         given = ops.cast(given, "int32")
@@ -111,7 +112,8 @@ class Network(keras.layers.Layer):
 
             def draw_pixel(j, carry):
                 row, left, carried, kept = carry
-                features, carried = self.stack.pixel(left, keras.tree.map_structure(lambda term: term[j], terms), carried)
+                term = keras.tree.map_structure(lambda each: each[j], terms)
+                features, carried = self.stack.pixel(kernels, left, term, carried)
                 found = pixel(i, j, features)
                 seen = self.embed(found[:, None, None])[:, 0, 0]
                 left = ops.concatenate([left[:, depth:], seen], axis=-1)

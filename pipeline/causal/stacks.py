@@ -90,13 +90,17 @@ class Gated(keras.layers.Layer):
         """What `pixel` carries along a row: each layer's activation at the pixel before."""
         return [ops.zeros((batch, self.features)) for _ in self.out]
 
-    def pixel(self, left, term, carried):
+    def kernels(self):
+        """What `pixel` multiplies the row itself by: of the first layer [r E, F], of each block [2F, 2F]."""
+        return [ops.reshape(layer.kernel, (-1, layer.filters)) for layer in (self.left, *self.horizontal)]
+
+    def pixel(self, kernels, left, term, carried):
         """left [B, r E], term [L, B, 2F] -> features [B, F] at one position, and what to carry."""
-        u, activations = left @ ops.reshape(self.left.kernel, (-1, self.features)) + self.left.bias, []
+        u, activations = left @ kernels[0] + self.left.bias, []
         for n, before in enumerate(carried):
             activations.append(ops.elu(u))
-            kernel, bias = self.horizontal[n].kernel, self.horizontal[n].bias
-            u = u + self.out[n](gate(before @ kernel[0, 0] + activations[-1] @ kernel[0, 1] + bias + term[n]))
+            both = ops.concatenate([before, activations[-1]], axis=-1)
+            u = u + self.out[n](gate(both @ kernels[n + 1] + self.horizontal[n].bias + term[n]))
         return u, activations
 
     def kept(self, batch: int, width: int):
@@ -133,10 +137,10 @@ class Masked(keras.layers.Layer):
         """The part of rows above, without a bias: [B, side // 2, W + side - 1, .] -> [B, 1, W, filters]."""
         return ops.conv(rows, self.kernel[: self.half], padding="valid")
 
-    def beside(self, taps):
-        """The part of the row itself: [B, (side // 2 + centre) inputs] -> [B, filters]."""
+    def beside(self):
+        """The weights of the part of the row itself [(side // 2 + centre) inputs, filters]."""
         count = int(self.mask[self.half].sum())
-        return taps @ ops.reshape(self.kernel[self.half, :count], (-1, self.filters)) + self.bias
+        return ops.reshape(self.kernel[self.half, :count], (-1, self.filters))
 
 
 class Plain(keras.layers.Layer):
@@ -173,11 +177,15 @@ class Plain(keras.layers.Layer):
     def begin(self, batch: int):
         return [ops.zeros((batch, self.features)) for _ in self.wide]
 
-    def pixel(self, left, term, carried):
-        u, activations = self.first.beside(left) + term["first"][0], []
+    def kernels(self):
+        return [layer.beside() for layer in (self.first, *self.masked)]
+
+    def pixel(self, kernels, left, term, carried):
+        u, activations = left @ kernels[0] + self.first.bias + term["first"][0], []
         for n, before in enumerate(carried):
             activations.append(ops.relu(self.narrow[n](ops.relu(u))))
-            a = self.masked[n].beside(ops.concatenate([before, activations[-1]], axis=-1)) + term["blocks"][n]
+            both = ops.concatenate([before, activations[-1]], axis=-1)
+            a = both @ kernels[n + 1] + self.masked[n].bias + term["blocks"][n]
             u = u + self.wide[n](ops.relu(a))
         return u, activations
 
