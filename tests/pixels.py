@@ -14,12 +14,18 @@ def build(stack: str, shape=(8, 8, 1), levels=2, likelihood="bernoulli", classes
     return models.build("autoregressive", "pixelcnn", spec, sizes | network | {"stack": stack, "likelihood": likelihood}, seed)
 
 
-def randomised(model, seed: int = 0):
+def reweighted(model, seed: int = 0):
     """Every weight from numpy, of the size that keeps activations near 1: the same numbers on every backend."""
     rng = np.random.default_rng(seed)
     for weight in model.trainable_weights:
         fan = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 4
         weight.assign((rng.standard_normal(weight.shape) * 1.5 / np.sqrt(fan)).astype("float32"))
+    return model
+
+
+def randomised(model, seed: int = 0):
+    """`reweighted`, and the classes have different shares."""
+    reweighted(model, seed)
     if model.conditional:
         model.shares.assign(np.arange(1, model.spec.classes + 1, dtype="float32"))
     return model

@@ -39,6 +39,14 @@ def test_free_bits_are_a_hinge_on_each_dimensions_mean_in_training_only():
     np.testing.assert_allclose(outside["loss"], outside["distortion"] + outside["rate"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_log_q_of_any_z_is_that_of_a_proposal_there(scale):
+    model = vae()
+    q = model.posterior(small.images(model, 5))
+    z, proposed = model.propose(q, {"z": generator(0).standard_normal((7, 5, 3), "float32")}, scale)
+    np.testing.assert_allclose(model.log_q(q, z, scale), proposed, rtol=1e-4, atol=1e-4)
+
+
 def trained(**network):
     """A rate that costs far too much, on images of two kinds."""
     rng = np.random.default_rng(0)

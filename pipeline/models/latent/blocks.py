@@ -1,11 +1,14 @@
-"""What latent-variable models share: the objective, and what is the same for every posterior with a N(0, I) prior."""
+"""What latent-variable models share: the objective, what is the same for every posterior with a N(0, I) prior, and the
+Gaussian posterior."""
+
+from abc import abstractmethod
 
 import keras
 import numpy as np
 from keras import ops
 
 from pipeline.base import Latent, Trainable
-from pipeline.distributions import standard_normal, uniforms
+from pipeline.distributions import kl_to_standard_normal, normal, standard_normal, uniforms
 from pipeline.likelihoods import LikelihoodName, Variance, named
 
 COLLAPSED = 0.1  # nats: a code that carries less says nothing of the image
@@ -57,6 +60,10 @@ class LatentModel(Trainable, Latent):
         self.latent, self.likelihood_name, self.free_bits = latent, likelihood_name, free_bits
         self.likelihood, self.warm = named(likelihood_name, spec, variance, components), Warmup(beta, beta_warmup)
 
+    @abstractmethod
+    def parameters(self, x, z, training=False):
+        """Of p(x | z) [k B, H, W, outputs] for z [k B, d], k codes for each x [B, H, W, C], which not every decoder sees."""
+
     def terms(self, x, eps, y=None, training=False):
         q = self.posterior(x, y, training)
         z, _ = self.propose(q, {"z": eps["z"][None]})
@@ -72,7 +79,7 @@ class LatentModel(Trainable, Latent):
         q = self.posterior(x)
         rate = float(ops.mean(ops.sum(self.kl(q), axis=-1)))
         found = [f"collapsed: the code carries {rate:.3f} nats"] if rate < COLLAPSED else []
-        return found + self.likelihood.warnings(self.decoder(self.encode(x)))
+        return found + self.likelihood.warnings(self.parameters(x, self.encode(x)))
 
     def eps(self, n: int, rng: np.random.Generator) -> dict:
         return {"z": rng.standard_normal((n, self.latent), "float32")}
@@ -89,11 +96,30 @@ class LatentModel(Trainable, Latent):
     def log_likelihood(self, x, z, y=None, training=False):
         """Decodes [k, B, d] as one batch of k B."""
         k, batch = ops.shape(z)[0], ops.shape(z)[1]
-        params = self.decoder(ops.reshape(z, (k * batch, self.latent)), training=training)
+        params = self.parameters(x, ops.reshape(z, (k * batch, self.latent)), training)
         return self.likelihood.log_prob(x, ops.reshape(params, (k, batch, *params.shape[1:])))
 
-    def decode(self, code, y=None):
-        return self.likelihood.mean(self.decoder(code))
 
-    def sample(self, noise, y=None):
-        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])
+class GaussianLatent(LatentModel):
+    """q(z | x) = N(mu(x), diag s^2(x))."""
+
+    encoder: keras.layers.Layer
+
+    def posterior(self, x, y=None, training=False):
+        mean, log_var = ops.split(self.encoder(self.spec.scaled(x), training=training), 2, axis=-1)
+        return {"mean": mean, "log_var": log_var}
+
+    def propose(self, q, eps, scale=1.0):
+        log_var = q["log_var"] + ops.log(scale)
+        z = q["mean"] + ops.exp(0.5 * log_var) * eps["z"]
+        return z, standard_normal(eps["z"]) - 0.5 * ops.sum(log_var, axis=-1)
+
+    def log_q(self, q, z, scale=1.0):
+        """log q(z | x) with its variance times `scale` [k, B], of any z [k, B, d]."""
+        return ops.sum(normal(z, q["mean"], q["log_var"] + ops.log(scale)), axis=-1)
+
+    def kl(self, q):
+        return kl_to_standard_normal(q["mean"], q["log_var"])
+
+    def encode(self, x, y=None):
+        return self.posterior(x, y)["mean"]

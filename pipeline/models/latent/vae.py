@@ -11,16 +11,14 @@ D. J. Rezende, S. Mohamed and D. Wierstra, ICML 2014, https://arxiv.org/abs/1401
 from typing import Annotated
 
 from annotated_types import Ge
-from keras import ops
 
 from pipeline import nn
 from pipeline.base import Count, Fraction, NonNegative, Positive
-from pipeline.distributions import kl_to_standard_normal, standard_normal
 from pipeline.likelihoods import LikelihoodName, Variance
-from pipeline.models.latent.blocks import LatentModel
+from pipeline.models.latent.blocks import GaussianLatent
 
 
-class Model(LatentModel):
+class Model(GaussianLatent):
     def __init__(
         self,
         spec,
@@ -41,17 +39,11 @@ class Model(LatentModel):
         self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent, dropout)
         self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
 
-    def posterior(self, x, y=None, training=False):
-        mean, log_var = ops.split(self.encoder(self.spec.scaled(x), training=training), 2, axis=-1)
-        return {"mean": mean, "log_var": log_var}
+    def parameters(self, x, z, training=False):
+        return self.decoder(z, training=training)
 
-    def propose(self, q, eps, scale=1.0):
-        log_var = q["log_var"] + ops.log(scale)
-        z = q["mean"] + ops.exp(0.5 * log_var) * eps["z"]
-        return z, standard_normal(eps["z"]) - 0.5 * ops.sum(log_var, axis=-1)
+    def decode(self, code, y=None):
+        return self.likelihood.mean(self.decoder(code))
 
-    def kl(self, q):
-        return kl_to_standard_normal(q["mean"], q["log_var"])
-
-    def encode(self, x, y=None):
-        return self.posterior(x, y)["mean"]
+    def sample(self, noise, y=None):
+        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])
