@@ -20,7 +20,7 @@ endif
 # Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
 IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
 
-.PHONY: all setup setup-dev test lint lock docs prune time bench open help
+.PHONY: all setup setup-dev test mutants lint lock docs prune time bench open help
 
 all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
 	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
@@ -38,6 +38,9 @@ else
 	.venv/bin/python -m pytest
 endif
 
+mutants: setup-dev ## make deliberate mistakes in the estimation of likelihoods: the tests must catch each
+	@.venv/bin/python -m tools.mutants
+
 lint: setup-dev ## check the style of the code
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
@@ -54,7 +57,8 @@ prune: setup ## remove what belongs to runs and data sets that params.yaml no lo
 time: setup ## what each stage took when it last ran, and what came from the cache
 	@$(IN) sh -c 'python -m tools.time'
 
-bench: setup ## how fast a PixelCNN draws images, against one forward pass and a sampler without a cache
+bench: setup ## how fast log p(x) is estimated and a PixelCNN draws images, against what a machine can do
+	@.venv/bin/python -m benchmarks.evidence
 	@.venv/bin/python -m benchmarks.sampling
 
 open: setup ## open the report in a browser

@@ -68,6 +68,7 @@ def quiet():
 def _start_tensorflow(threads: int) -> None:
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # else it warns that functions are compiled anew, as every model's have to be
     tf.config.experimental.enable_op_determinism()
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:  # a second start may not set them again
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -91,3 +92,37 @@ def compiled(function, fused: bool = False):
 
         fast = tf.function(function, reduce_retracing=False, jit_compile=fused)
     return lambda *arguments: keras.tree.map_structure(np.asarray, fast(*arguments))
+
+
+def batched(function, size: int = 500):
+    """`compiled` for as many rows as there are: in pieces of one size, so that one shape is compiled; the last piece is filled
+    up with its last row."""
+    fast = compiled(function)
+
+    def call(*arrays: np.ndarray) -> np.ndarray:
+        n = len(arrays[0])
+        index = np.minimum(np.arange(-(-n // size) * size), n - 1).reshape(-1, size)
+        return np.concatenate([fast(*(np.asarray(array[rows]) for array in arrays)) for rows in index])[:n]
+
+    return call
+
+
+def value_and_gradient(function, z):
+    """function(z), numbers of which each belongs to its own part of the tree z, and the gradient of their sum."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def total(z):
+            values = function(z)
+            return values.sum(), values
+
+        gradient, values = jax.grad(total, has_aux=True)(z)
+        return values, gradient
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        values = function(z)
+    return values, tape.gradient(values, z, unconnected_gradients="zero")

@@ -181,7 +181,10 @@ class Autoregressive(Exact):
 
 
 class Latent(Density, Encodes):
-    """p(x) = integral of p(z) p(x | z). z, q and eps may be trees; here leading axes [k, B] are written out once."""
+    """p(x) = integral of p(z) p(x | z). z, q and eps may be trees; here leading axes [k, B] are written out once.
+
+    `sample` draws x ~ p(x | z) at z = prior(noise), so that (z, x) is a pair whose z is an exact draw from p(z | x).
+    """
 
     @abstractmethod
     def posterior(self, x, y=None):
@@ -191,9 +194,13 @@ class Latent(Density, Encodes):
     def propose(self, q, eps: dict, scale: float = 1.0):
         """z ~ q with its variance times `scale`, and log q(z | x) [k, B]; eps has leaves [k, B, ...]."""
 
+    def log_q(self, q, z, scale: float = 1.0):
+        """log q(z | x) [k, B] of any z, as `propose` draws them; None where only its own draws can be scored."""
+        return None
+
     @abstractmethod
     def prior(self, eps: dict):
-        """z ~ p(z)."""
+        """z ~ p(z), from the same noise that `propose` takes."""
 
     @abstractmethod
     def log_prior(self, z):

@@ -7,51 +7,17 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, get_type_hints
+from typing import get_type_hints
 
-from annotated_types import MinLen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import Field, ValidationError, create_model
 
 from pipeline import Refusal, backend, evidence
-from pipeline.data.store import Seed
 from pipeline.params import ROOT
+from pipeline.sections import Block, Calibration, Claims, Data, Params, Run
 from pipeline.wording import shown, words
 
 CODE = Path(__file__).parent
 NAME = "[a-z0-9][a-z0-9-]{0,63}"  # of data sets, evidence blocks and runs: folders, pages and stages are called so
-
-
-class Block(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class Params(Block):
-    compute: dict = Field(description="what the numbers are computed with; all of it changes the last bits of the results")
-    data: dict = Field(description="data sets by name")
-    evidence: dict = Field(description="settings of likelihood estimation by name")
-    runs: dict = Field(description="models, each on a data set, by name")
-    claims: dict = Field(description="an autoencoder and a VAE on the same data, on which what is said of them is measured")
-
-
-class Data(Block):
-    source: str = Field(description="where the images come from: a file `pipeline/data/<source>.py`")
-    reads: str = Field(description="of the source `file`, the path of your file or folder; of all others, their own file")
-
-
-class Run(Block):
-    data: str = Field(description="the data set, a name in `data`")
-    family: str = Field(description="the model's family, a folder of pipeline/models")
-    model: str = Field(description="the model, a file in the folder of its family")
-    seeds: Annotated[list[Seed], MinLen(1)] = Field(description="one training each; pages show the first")
-    network: dict = Field(description="what the model is built with")
-    training: dict = Field(description="how it is trained")
-    evidence: str = Field(description="how its likelihood is estimated, a name in `evidence`")
-
-
-class Claims(Block):
-    data: str = Field(description="the data set, a name in `data`, with levels and classes")
-    ae: str = Field(description="a run of an autoencoder on it, a name in `runs`")
-    vae: str = Field(description="a run of a VAE on it, a name in `runs`")
 
 
 def sources() -> list[str]:
@@ -196,6 +162,8 @@ def run(key: str, value, params: dict) -> None:
         refuse(f"{key}.seeds", f"expected rising numbers, found {shown(value['seeds'])}")  # the first seed is the least
     block(f"{key}.network", value["network"], network(value["family"], value["model"]))
     made = import_module(f"pipeline.models.{value['family']}.{value['model']}").Model
+    if why := evidence.misfit(made, evidence.settings(**params["evidence"][value["evidence"]])):
+        refuse(f"{key}.evidence", f"{value['evidence']} does not fit the model {value['model']}: {why}")
     if len(made.phases) == 1:
         return block(f"{key}.training", value["training"], training())
     block(f"{key}.training", value["training"], parts(made.phases))
@@ -220,6 +188,21 @@ def claims(key: str, value, params: dict) -> None:
             refuse(at, f"{chosen} is of the model {trained['model']}, expected one that {kind}")
 
 
+def calibration(value, params: dict) -> None:
+    """Both estimators are tried, so both have to be asked for; and a sum over codes is what theirs is compared with."""
+    block("calibration", value, Calibration)
+    wished = {}
+    for name in ("latent", "codes"):
+        reference(f"calibration.{name}", value[name], params["evidence"], "evidence")
+        wished[name] = evidence.settings(**params["evidence"][value[name]])
+        if wished[name]["draws"] is None:
+            refuse(f"calibration.{name}", f"evidence.{value[name]} has no draws, of which there is nothing to calibrate")
+    if wished["latent"]["annealed"] is None:
+        refuse("calibration.latent", f"evidence.{value['latent']} has no annealing, which is to be calibrated")
+    if wished["codes"]["annealed"] is not None or wished["codes"]["defensive"]:
+        refuse("calibration.codes", f"evidence.{value['codes']} asks for what discrete codes do not have")
+
+
 def check(params: dict, root: Path = ROOT) -> None:
     """Raises a Refusal that names the first thing wrong. `root`: where relative paths begin."""
     block("", params, Params)
@@ -235,6 +218,7 @@ def check(params: dict, root: Path = ROOT) -> None:
         data_set(f"data.{name}", value, [root / "data" / each for each in params["data"]], root)
     for name, value in params["evidence"].items():
         block(f"evidence.{name}", value, estimation())
+    calibration(params["calibration"], params)
     for name, value in params["runs"].items():
         run(f"runs.{name}", value, params)
     for name, value in params["claims"].items():

@@ -3,13 +3,19 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from pipeline import Refusal
 from pipeline.params import ROOT
 
 SCRATCH = ROOT / ".scratch"  # ignored by git and by DVC: checkpoints, half-run notebooks, wall times
+CALIBRATION = ROOT / "artifacts" / "calibration.npz"
+CALIBRATION_RESULT = ROOT / "results" / "calibration.json"
+VERDICT = ROOT / "artifacts" / "verdict"
 
 
 def data(name: str) -> Path:
@@ -60,6 +66,48 @@ def writing(path: Path):
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+class Finished(MutableMapping):
+    """Dicts of arrays by name in a folder: parts of a stage's work that need not be done again if the stage is killed."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __setitem__(self, name: str, arrays: dict) -> None:
+        with writing(self.folder / f"{name}.npz") as path:
+            np.savez(path, **arrays)
+
+    def __getitem__(self, name: str) -> dict:
+        try:
+            with np.load(self.folder / f"{name}.npz", allow_pickle=False) as arrays:
+                return dict(arrays)
+        except FileNotFoundError:
+            raise KeyError(name) from None
+
+    def __delitem__(self, name: str) -> None:
+        (self.folder / f"{name}.npz").unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.stem for path in sorted(self.folder.glob("[!.]*.npz")))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@contextmanager
+def unfinished(stage: str, run: str, fingerprint: str | None):
+    """A folder for what is finished of a stage, found again by the next start whose inputs are the same; gone in the end.
+
+    `fingerprint`: of all inputs; None where they are not known, and then nothing is found again.
+    """
+    whole = SCRATCH / stage / run
+    folder = whole / (fingerprint or f"unknown-{os.getpid()}")
+    for other in whole.glob("*"):
+        if other != folder:
+            shutil.rmtree(other)
+    yield folder
+    shutil.rmtree(whole, ignore_errors=True)
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import time
+from importlib.metadata import distributions
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -27,9 +28,9 @@ def run(stage, *arguments: str) -> None:
     try:
         if len(names) != len(arguments):
             raise Refusal(f"usage: python -m stages.{stage.__name__} {' '.join(f'<{name}>' for name in arguments)}".strip())
-        before = dependencies()
+        before = dependencies(dvc_stage())
         stage(*names)
-        after = dependencies()
+        after = dependencies(dvc_stage())
         changed = sorted(name for name in before | after if before.get(name) != after.get(name))
         if changed:
             raise Refusal(
@@ -53,12 +54,23 @@ def age() -> float:
         return time.monotonic() - IMPORTED
 
 
+def dvc_stage() -> str | None:
+    """The stage that DVC is running in this project; none outside DVC."""
+    return os.environ["DVC_STAGE"] if "DVC_STAGE" in os.environ and Path(os.environ.get("DVC_ROOT", "")) == ROOT else None
+
+
 def stage_name() -> str | None:
     """DVC's, also where a stage is run by hand; none where something else than a stage is run."""
-    if "DVC_STAGE" in os.environ and Path(os.environ.get("DVC_ROOT", "")) == ROOT:
-        return os.environ["DVC_STAGE"]
     script = Path(sys.argv[0]).resolve()
-    return "@".join([script.stem, *sys.argv[1:]]) if script.parent == ROOT / "stages" else None
+    return dvc_stage() or ("@".join([script.stem, *sys.argv[1:]]) if script.parent == ROOT / "stages" else None)
+
+
+def fingerprint() -> str | None:
+    """Of all that the outputs of this stage depend on: files, parameters and versions; none where no stage is run."""
+    if stage_name() is None:
+        return None
+    known = dependencies(stage_name()) | {each.name: each.version for each in distributions()}
+    return hashlib.md5(repr([sys.version, *sorted(known.items())]).encode(), usedforsecurity=False).hexdigest()
 
 
 def note(name: str | None, seconds: float) -> None:
@@ -69,25 +81,25 @@ def note(name: str | None, seconds: float) -> None:
             file.write(f"{name} {seconds:.2f}\n".encode())
 
 
-def dependencies() -> dict[str, str]:
-    """A digest of each file and parameter that dvc.yaml names for the stage which DVC is running; none outside DVC."""
-    name, _, key = os.environ.get("DVC_STAGE", "").partition("@")
-    if not name or Path(os.environ.get("DVC_ROOT", "")) != ROOT:
+def dependencies(stage: str | None) -> dict[str, str]:
+    """A digest of each file and parameter that dvc.yaml names for a stage."""
+    if stage is None:
         return {}
+    name, _, key = stage.partition("@")
     settings = params.read()
-    stage = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
+    block = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
     item = {}
-    if "foreach" in stage:
-        item, stage = settings[re.sub(r"\W", "", stage["foreach"])][key], stage["do"]
-    values = {"key": key} | {f"item.{field}": value for field, value in item.items()}
+    if "foreach" in block:
+        item, block = settings[re.sub(r"\W", "", block["foreach"])][key], block["do"]
+    values = settings | {"key": key, "item": item}
 
     def filled(entry: str) -> str:
-        return re.sub(r"\$\{(.*?)\}", lambda match: str(values[match[1]]), entry)
+        return re.sub(r"\$\{(.*?)\}", lambda match: str(lookup(values, match[1])), entry)
 
     found = {}
-    for entry in stage["deps"]:
+    for entry in block["deps"]:
         found |= {str(file.relative_to(ROOT)): digest(file) for file in files(ROOT / filled(entry))}
-    for entry in stage.get("params", []):  # a mapping means all of params.yaml
+    for entry in block.get("params", []):  # a mapping means all of params.yaml
         dotted = "" if isinstance(entry, dict) else filled(entry)
         found[f"params.yaml: {dotted}"] = repr(lookup(settings, dotted))
     return found

@@ -8,7 +8,7 @@ from pipeline import Refusal, backend, params, store
 from pipeline import claims as measures
 from pipeline.data import store as data_store
 
-DRAWS, SHOWN, CHUNK = 1000, 10, 500
+DRAWS, SHOWN = 1000, 10
 NOISE = (0.0, 0.1, 0.2, 0.3)  # standard deviations on the unit scale
 
 
@@ -33,7 +33,7 @@ def claims(name: str) -> None:
     for kind in ("ae", "vae"):
         print(f"{name}: {chosen[kind]}", flush=True)
         model = store.load(chosen[kind])
-        encode, decode = chunked(model.encode), chunked(model.decode)
+        encode, decode = backend.batched(model.encode), backend.batched(model.decode)
         codes, held_out = encode(train), encode(test)
         for source, z in sources(model, codes).items():
             drawn[f"{kind}_{source}"] = decode(z) / top
@@ -96,17 +96,6 @@ def one_each(model, x: np.ndarray, held_out: np.ndarray, codes: np.ndarray) -> n
     eps = keras.tree.map_structure(lambda part: part[None], model.eps(len(x), generator(0, "posterior")))
     z, _ = backend.compiled(lambda x, eps: model.propose(model.posterior(x), eps))(x, eps)
     return np.asarray(z[0], "float64")
-
-
-def chunked(function):
-    """`function` on as many rows as there are, in pieces of one size, so that it is compiled once."""
-    function = backend.compiled(function)
-
-    def call(rows: np.ndarray) -> np.ndarray:
-        padded = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % CHUNK, axis=0)])
-        return np.concatenate([function(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)])[: len(rows)]
-
-    return call
 
 
 if __name__ == "__main__":

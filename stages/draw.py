@@ -7,7 +7,7 @@ import stages
 from pipeline import backend, params, quantisation, representation, store
 from pipeline.data import store as data_store
 
-SAMPLES, SHOWN, TRAVERSED, STEPS, CHUNK = 64, 32, 16, 11, 500
+SAMPLES, SHOWN, TRAVERSED, STEPS = 64, 32, 16, 11
 EACH, COMPLETED = 8, 8  # samples of each class; test images of which the lower half is drawn anew
 
 
@@ -28,7 +28,7 @@ def draw(run: str) -> None:
         gallery["samples"] = sample(model.noise(SAMPLES, generator(seed, "samples")))
     if isinstance(model, Encodes):
         train_x = data_store.training_images(images)
-        codes = {"train": in_chunks(model.encode, train_x), "test": in_chunks(model.encode, images.test.x)}
+        codes = {"train": backend.batched(model.encode)(train_x), "test": backend.batched(model.encode)(images.test.x)}
         more, facts = reconstructions(model, images, codes["test"])
         gallery, found = gallery | more, {"latent": codes["train"].shape[1]} | facts
         if isinstance(model, Discrete):
@@ -69,7 +69,7 @@ def pixel_by_pixel(model, x: np.ndarray, seed: int) -> dict:
 
 
 def reconstructions(model, images, codes: np.ndarray) -> tuple[dict, dict]:
-    found, x = in_chunks(model.decode, codes), images.test.x
+    found, x = backend.batched(model.decode)(codes), images.test.x
     scale = 1 if images.levels is None else images.levels - 1
     error = float(np.mean(np.square((found - x) / scale, dtype="float64")))
     return {"originals": np.asarray(x[:SHOWN]), "reconstructions": found[:SHOWN], "codes": codes}, {"reconstruction_mse": error}
@@ -83,24 +83,24 @@ def traversals(model, codes: np.ndarray) -> dict:
     moved = np.repeat(mean[None], len(widest) * STEPS, axis=0).reshape(len(widest), STEPS, -1)
     for row, unit in enumerate(widest):
         moved[row, :, unit] = steps[unit]
-    decoded = in_chunks(model.decode, moved.reshape(-1, moved.shape[-1]))
+    decoded = backend.batched(model.decode)(moved.reshape(-1, moved.shape[-1]))
     return {"traversals": decoded.reshape(*moved.shape[:2], *decoded.shape[1:]), "traversal_values": steps[widest]}
 
 
 def rates(model, x: np.ndarray, means: np.ndarray) -> tuple[dict, dict]:
     """What each dimension of the code costs on test images, and how many dimensions move with x on training images."""
-    kl = in_chunks(lambda x: model.kl(model.posterior(x)), x).mean(axis=0, dtype="float64")
+    kl = backend.batched(lambda x: model.kl(model.posterior(x)))(x).mean(axis=0, dtype="float64")
     return {"kl": kl}, {"active_units": representation.active_units(means), "kl_nats": float(kl.sum())}
 
 
 def compression(model, images, train_x: np.ndarray) -> tuple[dict, dict]:
     """Which codes are used, what a code map costs in bits, and what k-means on patches does with as many codes."""
-    train, test = (in_chunks(model.quantise, x) for x in (train_x, images.test.x))
+    train, test = (backend.batched(model.quantise)(x) for x in (train_x, images.test.x))
     counts, perplexity = quantisation.usage(train, model.codes)
     scale = 1 if images.levels is None else images.levels - 1
     with threadpool_limits(limits=1):
         error = quantisation.k_means_error(train_x / scale, images.test.x / scale, model.grid, model.codes)
-    bits = -in_chunks(lambda z: model.log_prior(z[None])[0], test).mean(dtype="float64") / np.log(2)
+    bits = -backend.batched(lambda z: model.log_prior(z[None])[0])(test).mean(dtype="float64") / np.log(2)
     found = {
         "codes_used": int((counts > 0).sum()),
         "perplexity": perplexity,
@@ -126,13 +126,6 @@ def probes(images, train_x, test_x, train, test, seed: int) -> dict:
         scores = representation.probe(x, images.train.y, held_out, images.test.y, generator(seed, "probes"))
         found |= {f"{name}_{key}": value for key, value in scores.items()}
     return found
-
-
-def in_chunks(function, rows: np.ndarray) -> np.ndarray:
-    """`function` of as many rows as there are, in pieces of one size, so that it is compiled once."""
-    function = backend.compiled(function)
-    padded = np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % CHUNK, axis=0)])
-    return np.concatenate([function(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)])[: len(rows)]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ LEFT = ("dvc.lock", "results/", "reports/plots/", "profiles/", "docs/")  # a cop
 OF_DATA = ("prepare", "describe")
 OF_RUN = ("train", "estimate", "draw", "report")
 OF_CLAIMS = ("claims", "argue")
-INDEX = {"compare"}  # reads everything, so follows everything that says something new
+CALIBRATION = {"calibrate", "explain"}
+INDEX = {"compare", "verdict"}  # reads everything, so follows everything that says something new; and what comes last
 
 
 def of(names: tuple[str, ...], *keys: str) -> set[str]:
@@ -128,6 +129,10 @@ def smoke(folder: Path) -> Watched:
     used = {run["data"] for run in params["runs"].values()}
     sources = first(params["data"], "source")
     params["data"] = {name: block for name, block in params["data"].items() if name in used | set(sources)}
+    params["calibration"] |= {"images": 40, "epochs": 1}  # as few as what is claimed can be seen to hold on
+    latent, codes = (params["evidence"][params["calibration"][name]] for name in ("latent", "codes"))
+    latent |= {"draws": 1000, "scales": [4.0, 8.0], "annealed": 20, "temperatures": 300, "chains": 16}
+    codes |= {"draws": 2000, "scales": [4.0, 8.0]}
     project = Watched(copy(folder, dump(params)))
     project.dvc("repro")
     project.commit("All outputs")
@@ -143,7 +148,8 @@ def first(blocks: dict, *keys: str) -> dict:
 
 
 def small_params() -> dict:
-    """params.yaml cut down: two families, a model twice on different data, one of them the user's file, two evidences."""
+    """params.yaml cut down: two families, a model twice on different data, one of them the user's file, two evidences
+    and two more for the calibration."""
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.003}
     ae = {"data": "digits", "family": "autoencoder", "model": "ae", "seeds": [0], "network": {"latent": 2}}
     vae = {"data": "digits", "family": "latent", "model": "vae", "seeds": [0], "network": {"latent": 2}}
@@ -152,7 +158,14 @@ def small_params() -> dict:
             "digits": {"source": "digits", "reads": "pipeline/data/digits.py", "binarised": "none", "seed": 0},
             "mine": {"source": "file", "reads": "mine.csv", "seed": 0},
         },
-        "evidence": {"none": {}, "quick": {"draws": 10}, "standard": {"draws": 100}},
+        "evidence": {
+            "none": {},
+            "quick": {"draws": 10},
+            "standard": {"draws": 100},
+            "tried": {"draws": 10, "annealed": 2},
+            "tried-codes": {"draws": 10},
+        },
+        "calibration": {"latent": "tried", "codes": "tried-codes", "images": 10, "epochs": 1},
         "runs": {
             "digits-ae": ae | {"training": {**training}, "evidence": "none"},
             "digits-vae": vae | {"training": {**training}, "evidence": "standard"},

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dvc_helpers import INDEX, OF_CLAIMS, OF_DATA, OF_RUN, ROOT, Stubbed, dump, load, of, small_params, stubbed
+from dvc_helpers import CALIBRATION, INDEX, OF_CLAIMS, OF_DATA, OF_RUN, ROOT, Stubbed, dump, load, of, small_params, stubbed
 from stub import outputs, paths, stages
+
+RUNS = ("digits-ae", "digits-vae", "mine-vae")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Stubbed:
     project = stubbed(tmp_path_factory.mktemp("caching"), small_params())
-    runs = ("digits-ae", "digits-vae", "mine-vae")
-    assert project.repro() == {"check"} | of(OF_DATA, "digits", "mine") | of(OF_RUN, *runs) | of(OF_CLAIMS, "digits") | INDEX
+    of_data, of_runs = of(OF_DATA, "digits", "mine"), of(OF_RUN, *RUNS)
+    assert project.repro() == {"check"} | of_data | of_runs | of(OF_CLAIMS, "digits") | CALIBRATION | INDEX
     return project
 
 
@@ -41,11 +43,31 @@ EDITS = {
     ),
     "a model": (
         ("pipeline/models/latent/vae.py", line),
-        {"check"} | of(OF_RUN, "digits-vae", "mine-vae") | of(OF_CLAIMS, "digits") | INDEX,
+        {"check"} | of(OF_RUN, "digits-vae", "mine-vae") | of(OF_CLAIMS, "digits") | CALIBRATION | INDEX,
     ),
     "an evidence block": (
         ("params.yaml", setting("evidence", "standard", "draws", value=200)),
         {"check"} | of(("estimate", "report"), "digits-vae") | INDEX,
+    ),
+    "an evidence block of the calibration": (
+        ("params.yaml", setting("evidence", "tried", "draws", value=20)),
+        {"check"} | CALIBRATION | INDEX,
+    ),
+    "how much is calibrated": (
+        ("params.yaml", setting("calibration", "images", value=20)),
+        {"check"} | CALIBRATION | INDEX,
+    ),
+    "an estimator": (
+        ("pipeline/evidence/importance.py", line),
+        {"check"} | of(("estimate", "report"), *RUNS) | CALIBRATION | INDEX,
+    ),
+    "how it is calibrated": (
+        ("pipeline/calibration.py", line),
+        CALIBRATION | INDEX,
+    ),
+    "what is claimed of estimators": (
+        ("pipeline/verdict.py", line),
+        {"explain", "verdict"},
     ),
     "what params.yaml may say": (
         ("pipeline/schema.py", line),
@@ -57,10 +79,7 @@ EDITS = {
     ),
     "a figure": (
         ("pipeline/figures/run.py", line),
-        of(("report",), "digits-ae", "digits-vae", "mine-vae")
-        | of(("describe",), "digits", "mine")
-        | of(("argue",), "digits")
-        | INDEX,
+        of(("report",), *RUNS) | of(("describe",), "digits", "mine") | of(("argue",), "digits") | {"explain"} | INDEX,
     ),
     "how claims are measured": (
         ("pipeline/claims.py", line),

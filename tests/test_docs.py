@@ -10,11 +10,13 @@ import pytest
 from test_every_param import BLOCKS
 
 from pipeline import Refusal, params, schema, store
-from pipeline.evidence import summary
+from pipeline.evidence import score
 from tools import docs
 from tools.outputs import FILES
+from tools.outputs_of_evidence import CALIBRATION, PAIRED
 
 RARE = {"chain_why"}  # documented, but not in the little project below
+APART = CALIBRATION | PAIRED  # not in the little project, but in that of the smoke profile
 
 
 @pytest.mark.parametrize("name", docs.PAGES)
@@ -41,10 +43,11 @@ def test_a_key_without_a_meaning_is_refused_by_its_name():
 def test_what_reruns_is_what_does():
     """As tests/test_caching.py sees it."""
     stages = docs.Stages()
-    assert stages.reruns("runs.*.training.epochs") == "train, estimate, draw, report, claims, argue, compare"
-    assert stages.reruns("runs.*.evidence") == "estimate, report, compare"
-    assert stages.reruns("evidence.*.draws") == "estimate, report, compare"
-    assert stages.reruns("data.*.reads") == "prepare, train, estimate, draw, report, describe, claims, argue, compare"
+    assert stages.reruns("runs.*.training.epochs") == "train, estimate, draw, report, claims, argue, compare, verdict"
+    assert stages.reruns("runs.*.evidence") == "estimate, report, compare, verdict"
+    assert stages.reruns("evidence.*.draws") == "estimate, report, calibrate, explain, compare, verdict"
+    assert stages.reruns("calibration.images") == "calibrate, explain, compare, verdict"
+    assert stages.reruns("data.*.reads") == "prepare, train, estimate, draw, report, describe, claims, argue, compare, verdict"
 
 
 def test_every_output_of_dvc_yaml_is_documented():
@@ -56,9 +59,10 @@ def test_every_output_of_dvc_yaml_is_documented():
 
 
 def test_every_column_of_the_estimates_is_documented():
-    files = {"images": "artifacts/likelihood/<run>.csv"} | {n: f"results/<run>/{n}.csv" for n in ("estimates", "k_curve")}
-    for name, path in files.items():
-        assert set(FILES[path][1]) == set(summary.COLUMNS[name])
+    files = {name: f"results/<run>/{name}.csv" for name in score.COLUMNS if name not in ("images", "checks")}
+    for name, path in {"images": "artifacts/likelihood/<run>.csv", **files}.items():
+        assert set(FILES[path][1]) == set(score.COLUMNS[name])
+    assert {"seed", *FILES["results/<run>/evidence.json"][1]} >= set(score.COLUMNS["checks"])
 
 
 def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monkeypatch):
@@ -77,7 +81,10 @@ def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monk
     content = {
         "compute": {"backend": os.environ["KERAS_BACKEND"], "threads": 2, "precision": "float32"},
         "data": {"d": {"source": "sprites", "train": 120, "valid": 20, "test": 20, "size": 14, "noise": 0.1, "seed": 0}},
-        "evidence": {"e": {"draws": 10}},
+        "evidence": {
+            "e": {"draws": 10, "scales": [1.0, 2.0], "annealed": 2, "temperatures": 4, "chains": 2},
+            "codes": {"draws": 10},
+        },
         "runs": {"r": vae | {"network": network, "training": training}, "a": ae | {"training": training}},
         "claims": {"c": {"data": "d", "ae": "a", "vae": "r"}},
     }
@@ -86,7 +93,8 @@ def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monk
     pixels = {"stack": "plain", "features": 2, "layers": 1, "kernel": 3, "likelihood": "bernoulli", "conditional": True}
     parts = {"codes": training, "prior": training}
     one = vae | {"seeds": [0]}
-    content["runs"]["q"] = one | {"family": "quantised", "model": "vqvae", "network": quantised, "training": parts}
+    of_codes = {"family": "quantised", "model": "vqvae", "evidence": "codes"}
+    content["runs"]["q"] = one | of_codes | {"network": quantised, "training": parts}
     content["runs"]["p"] = one | {"family": "autoregressive", "model": "pixelcnn", "network": pixels, "training": training}
     monkeypatch.setattr(params, "read", lambda: content)
     monkeypatch.setattr(store, "ROOT", tmp_path)
@@ -98,13 +106,24 @@ def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monk
     claims("c")
     store.write_csv(tmp_path / "reports" / "plots" / "curves.csv", curves({"r": vae}))
     store.write_csv(tmp_path / "reports" / "plots" / "nll.csv", nlls({"r": vae}))
-    for path, (_, columns) in FILES.items():
-        files = list(tmp_path.glob(re.sub("<[a-z]+>", "*", path)))
-        assert files or not columns, path
-        found = {name for file in files for name in names(file)}
-        known = {column: re.compile(re.sub("<[a-z]+>", "[a-z0-9]+", column)) for column in columns}
-        assert [name for name in found if not any(each.fullmatch(name) for each in known.values())] == [], path
-        assert {column for column, each in known.items() if not any(map(each.fullmatch, found))} <= RARE, path
+    for path in FILES.keys() - APART:
+        documented(path, tmp_path)
+
+
+@pytest.mark.parametrize("path", APART)
+def test_what_stages_write_that_take_long_is_documented(smoke, path):
+    documented(path, smoke.path)
+
+
+def documented(path: str, project) -> None:
+    """What such files of a project hold is what is said of them."""
+    columns = FILES[path][1]
+    files = list(project.glob(re.sub("<[a-z]+>", "*", path)))
+    assert files or not columns, path
+    found = {name for file in files for name in names(file)}
+    known = {column: re.compile(re.sub("<[a-z]+>", "[a-z0-9]+", column)) for column in columns}
+    assert [name for name in found if not any(each.fullmatch(name) for each in known.values())] == [], path
+    assert {column for column, each in known.items() if not any(map(each.fullmatch, found))} <= RARE, path
 
 
 def test_every_key_and_column_of_the_results_in_git_is_documented():

@@ -65,7 +65,7 @@ def test_commits_are_compared_without_cache_or_remote(clone):
     shown = rows(clone.dvc("metrics", "show"), "results/")
     assert {path for path, number in shown if float(number)} == {
         f"results/{run}/{name}.json" for run in ("digits-ae", "digits-vae") for name in METRICS
-    } | {"results/claims-digits.json"}
+    } | {"results/calibration.json", "results/claims-digits.json"}
     changed = rows(clone.dvc("metrics", "diff", "HEAD~1"), "results/")
     assert {path for path, *_ in changed} == {f"results/digits-vae/{name}.json" for name in METRICS} | {
         "results/claims-digits.json"

@@ -35,8 +35,12 @@ def filled(block: type[schema.Block]) -> dict:
 def everything() -> tuple[dict, dict]:
     """A params.yaml with every key there is, and the schema of its blocks by their keys."""
     content = {"compute": filled(schema.compute()), "data": {}, "runs": {}}
-    content["evidence"] = {"none": {}, "full": filled(schema.estimation())}
-    blocks = {"": schema.Params, "compute": schema.compute(), "evidence.full": schema.estimation()}
+    full = filled(schema.estimation())
+    content["evidence"] = {"none": {}, "full": full | {"integral": "quadrature"}}
+    content["evidence"]["codes"] = full | {"integral": "enumeration", "annealed": None, "defensive": 0.0}
+    content["calibration"] = filled(schema.Calibration) | {"latent": "full", "codes": "codes"}
+    blocks = {"": schema.Params, "compute": schema.compute(), "calibration": schema.Calibration}
+    blocks |= {"evidence.full": schema.estimation(), "evidence.codes": schema.estimation()}
     for source in schema.sources():
         reads = "mine.npy" if source == "file" else f"pipeline/data/{source}.py"
         content["data"][source] = filled(schema.source(source)) | {"source": source, "reads": reads}
@@ -57,7 +61,7 @@ def everything() -> tuple[dict, dict]:
             "seeds": [0],
             "network": filled(schema.network(family, model)),
             "training": how,
-            "evidence": "full",
+            "evidence": "codes" if family == "quantised" else "full",
         }
     content["claims"] = {"digits": {"data": "digits", "ae": "digits-ae", "vae": "digits-vae"}}
     blocks["claims.digits"] = schema.Claims

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.backend
 @pytest.fixture(scope="module")
 def found(gaussian):
     model, x = gaussian
-    return importance.estimate(model, x, 5000, 0)
+    return importance.Importance(model, 0).estimate(x, 5000)
 
 
 def test_it_finds_the_exact_log_probability(gaussian, found):
@@ -29,21 +29,25 @@ def test_it_finds_the_exact_log_probability(gaussian, found):
     assert abs(error.mean()) < 4 * np.sqrt(found.variance.sum()) / len(x)
 
 
-def test_its_claimed_noise_is_the_noise_between_seeds(gaussian, found):
+def test_its_claimed_noise_is_the_noise_between_seeds(gaussian):
     model, x = gaussian
-    means = [importance.estimate(model, x, 1000, seed).log_prob.mean() for seed in range(12)]
-    claimed = np.sqrt(importance.estimate(model, x, 1000, 0).variance.sum()) / len(x)
+    found = [importance.Importance(model, seed).estimate(x, 1000) for seed in range(12)]
+    means = [each.log_prob.mean() for each in found]
+    claimed = np.sqrt(found[0].variance.sum()) / len(x)
     assert 0.5 < np.std(means, ddof=1) / claimed < 2
+
+
+def noise(model, image: int, draws: int) -> np.ndarray:
+    """z of the draws of an image: their noise is made a hundred at a time."""
+    units = [model.eps(100, generator(0, "importance", image, unit))["z"] for unit in range(-(-draws // 100))]
+    return np.concatenate(units)[:draws].astype(float)
 
 
 def test_it_equals_plain_numpy_on_the_same_noise(gaussian, found):
     """An independent computation of every number from all log-weights at once."""
     model, x = gaussian
     for image in (0, 69):
-        eps = np.concatenate([model.eps(100, generator(0, "importance", image, block))["z"] for block in range(50)]).astype(
-            float
-        )
-        mean = eps @ model.weights_.T.astype(float)
+        mean = noise(model, image, 5000) @ model.weights_.T.astype(float)
         w = scipy.stats.norm(mean, 1.0).logpdf(x[image].reshape(-1).astype(float)).sum(axis=1)
         assert found.log_prob[image] == pytest.approx(logsumexp(w) - np.log(5000), abs=1e-4)
         assert found.elbo[image] == pytest.approx(w.mean(), abs=1e-4)
@@ -68,23 +72,21 @@ def test_exactly_so_many_draws_are_counted(gaussian, draws, monkeypatch):
     monkeypatch.setattr(
         Gaussian, "log_likelihood", lambda self, x, z, y=None: -standard_normal(z) + ops.zeros((1, ops.shape(x)[0]))
     )
-    found = importance.estimate(model, x[:3], draws, 0)
+    found = importance.Importance(model, 0).estimate(x[:3], draws)
     # log-weights are now -log q: their exponentials average to a known sum over the very draws
     for image in range(3):
-        block = max(size for size in (1, 10, 100) if size <= max(1, draws // 10))
-        eps = [model.eps(block, generator(0, "importance", image, number))["z"] for number in range(-(-draws // block))]
-        w = -scipy.stats.norm().logpdf(np.concatenate(eps)[:draws].astype(float)).sum(axis=1)
+        w = -scipy.stats.norm().logpdf(noise(model, image, draws)).sum(axis=1)
         assert found.log_prob[image] == pytest.approx(logsumexp(w) - np.log(draws), abs=1e-4)
         assert found.elbo[image] == pytest.approx(w.mean(), abs=1e-4)
 
 
 def test_tiles_change_nothing(gaussian, found, monkeypatch):
     model, x = gaussian
-    monkeypatch.setattr(importance, "TILE", 100 * 5 * 7)  # seven images a tile instead of 64
-    again = importance.estimate(model, x, 5000, 0)
+    monkeypatch.setattr(importance, "CACHE", 100 * 5 * 7)  # seven images a tile instead of 64
+    again = importance.Importance(model, 0).estimate(x, 5000)
     assert abs(again.log_prob.mean() - found.log_prob.mean()) < 1e-5
     np.testing.assert_allclose(again.log_prob, found.log_prob, atol=1e-4)
-    alone = importance.estimate(model, x[:1], 5000, 0)
+    alone = importance.Importance(model, 0).estimate(x[:1], 5000)
     assert alone.log_prob[0] == pytest.approx(found.log_prob[0], abs=1e-4)
 
 
@@ -93,26 +95,26 @@ def test_each_image_is_encoded_once(gaussian):
     seen = []
     plain = backend.compiled
     try:
-        backend.compiled = lambda function: lambda *a: (seen.append(len(a)), plain(function)(*a))[1]
-        importance.estimate(model, x[:5], 1000, 0)
+        backend.compiled = lambda function, **how: lambda *a: (seen.append(len(a)), plain(function, **how)(*a))[1]
+        importance.Importance(model, 0).estimate(x[:5], 1000)
     finally:
         backend.compiled = plain
     assert seen.count(1) == 1  # the posterior, of images
-    assert seen.count(3) == 10  # the weights, of images, posterior and noise
+    assert seen.count(4) == 10  # the weights, of images, posterior, noise and width
 
 
 def test_the_proposal_with_the_largest_bound_on_validation_is_chosen(gaussian):
     """Gaussian proposes from its prior, which is wider than any posterior: narrower ones are better, absurd ones worse."""
     model, x = gaussian
-    scales = [0.01, 0.8, 500.0]
-    found = {scale: importance.estimate(model, x, 500, 0, scale).log_prob.mean() for scale in scales}
-    assert importance.best_scale(model, x, 5000, scales, 0) == max(found, key=found.get) == 0.8
-    assert importance.best_scale(model, x, 5000, [500.0], 0) == 500.0
+    scales, sampler = [0.01, 0.8, 500.0], importance.Importance(model, 0)
+    found = {scale: sampler.estimate(x, 500, scale).log_prob.mean() for scale in scales}
+    assert importance.best(sampler.sweep(x, 5000, scales)) == max(found, key=found.get) == 0.8
+    assert importance.best(sampler.sweep(x, 5000, [500.0])) == 500.0
 
 
 def test_progress_is_told(gaussian):
     said = []
-    importance.estimate(gaussian[0], gaussian[1], 10, 0, progress=lambda done, left: said.append(done))
+    importance.Importance(gaussian[0], 0).estimate(gaussian[1], 10, progress=lambda done, left: said.append(done))
     assert said == [64, 70]
 
 
@@ -121,7 +123,7 @@ def test_extreme_weights_do_not_overflow():
     w = np.linspace(-2000, 3000, 20)[:, None]
     sums.add(w[:10])
     sums.add(w[10:])
-    assert sums.finish().log_prob[0] == pytest.approx(3000 - np.log(20) + np.log1p(np.exp(-5000 / 19)), rel=1e-12)
+    assert sums.finish()["log_prob"][0] == pytest.approx(3000 - np.log(20) + np.log1p(np.exp(-5000 / 19)), rel=1e-12)
 
 
 def test_probabilities_of_all_binary_images_sum_to_one():

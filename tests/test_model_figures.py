@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.figures import codes, pixels, quantised, run, style, words
+from pipeline.figures import codes, importance, pixels, quantised, run, style, words
 from stages import compare
 
 ROWS = [("enumeration", 256, 120.0, "exact"), ("importance", 20, 120.5, "nll_too_high"), ("bound", 1, 123.0, "nll_too_high")]
@@ -37,9 +37,10 @@ def test_what_the_class_says_stands_beside_p_of_x():
 
 
 def test_draws_of_the_effective_sample_are_those_of_importance_sampling():
-    likelihood = pd.DataFrame({"seed": 0, "log_prob_nats": [-1.0, -2.0], "ess": [4.0, 8.0]})
-    assert "Of 20 draws" in run.surprise(likelihood, ESTIMATES, style.BLUE)[2]
-    assert "draws" not in run.surprise(likelihood, ESTIMATES[:1], style.BLUE)[2]
+    likelihood = pd.DataFrame({"seed": 0, "image": [0, 1], "ess": [4.0, 8.0], "max_weight": [0.5, 0.25]})
+    said = importance.weights(likelihood, ESTIMATES)
+    assert said.startswith("Of 20 draws the median image has an effective 6, the worst (image 0) 4.0; the largest weight")
+    assert importance.weights(likelihood, ESTIMATES[:1]) == ""
 
 
 def test_a_loss_names_its_phase_and_what_it_is():

@@ -8,6 +8,7 @@ import sys
 from html import unescape
 from pathlib import Path
 
+import calibrated
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +25,9 @@ EXACT = {
     "given_class_nats": 22.0,
     "flags": "3.1 % of the scales are at their floor",
 }
+for one in (SUMMED, EXACT):  # neither was annealed
+    for key in calibrated.CHECKS:
+        del one[key]
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +44,15 @@ def project(tmp_path_factory) -> Path:
         (root / f"pipeline/models/toy/{run}.py").write_text('"""A toy."""\n')
         shutil.copytree(root / "results" / "digits-vae", root / "results" / run)
         likelihood = pd.read_csv(root / "artifacts/likelihood/digits-vae.csv")
-        likelihood.to_csv(root / f"artifacts/likelihood/{run}.csv", index=False)
+        likelihood.log_prob_nats -= run == "digits-pixels"
+        none = dict.fromkeys(("pareto_k", "annealed_nats", *(() if run == "digits-codes" else ("ess", "max_weight"))), np.nan)
+        likelihood.assign(**none).to_csv(root / f"artifacts/likelihood/{run}.csv", index=False)
+        moves = root / "results" / run / "annealing.csv"
+        pd.read_csv(moves)[:0].to_csv(moves, index=False)
     (root / "params.yaml").write_text(json.dumps(settings))
     fill_codes(root, rng)
     fill_pixels(root, rng)
-    pages = ("digits-vae", "digits-ae", "data-digits", "claims-digits")  # that others link to
+    pages = ("digits-vae", "digits-ae", "data-digits", "claims-digits", "calibration")  # that others link to
     (root / "reports" / "html").mkdir()
     for page in pages:
         (root / "reports" / "html" / f"{page}.html").touch()
@@ -83,7 +91,8 @@ def fill_codes(root: Path, rng: np.random.Generator) -> None:
 def fill_pixels(root: Path, rng: np.random.Generator) -> None:
     results, x = root / "results" / "digits-pixels", np.load(root / "data/digits/test_x.npy")
     pd.DataFrame([{**EXACT, "seed": 0, "scale": np.nan}]).to_csv(results / "estimates.csv", index=False)
-    pd.read_csv(results / "k_curve.csv")[:0].to_csv(results / "k_curve.csv", index=False)
+    for name in ("k_curve", "sweep"):
+        pd.read_csv(results / f"{name}.csv")[:0].to_csv(results / f"{name}.csv", index=False)
     (results / "evidence.json").write_text(json.dumps(EXACT))
     (results / "representation.json").write_text("{}")
     arrays = {"samples": x[::-1], "originals": x, "likelihood_map": -rng.random((30, 4, 4))}
@@ -107,6 +116,9 @@ def test_a_page_of_codes_names_its_phases_numbers_and_maps(project):
     assert "<strong>26.50 nats</strong>; importance sampling draws 100 maps" in page
     assert "<strong>23.46 nats</strong>, 0.54 lower" in page
     assert "sum over all codes 23.46" in page  # a line in the chart of draws
+    assert "the bound is lowest with temperature 2 (ringed)" in page
+    assert "draws the median image has an effective 31" in page  # in words, as no tail has a shape
+    assert "Pareto" not in page
     assert "<dd>2 of 2</dd>" in page
     assert "<dd>1.9</dd>" in page
     assert "with as many codes, leaves 0.0200" in page
@@ -120,7 +132,8 @@ def test_a_page_of_pixels_shows_what_each_costs_and_what_may_follow(project):
     assert "Told the class of an image, the model needs 22.00 nats, 1.46 fewer" in page
     assert "scales are at their floor" in page
     assert "differ by 0.00 of the scale" in page
-    assert "importance draws" not in page
+    for absent in ("importance draws", "Pareto", "Annealing", "proposal", "calibration.html"):
+        assert absent not in page
     assert "The model has no codes." in page
 
 
@@ -129,5 +142,15 @@ def test_the_page_of_all_runs_calls_sums_and_closed_forms_exact(project):
     for run in RUNS:
         row = page[page.index(f'<a href="{run}.html">') :]
         assert row[: row.index("</tr>")].count("<td>exact</td>") == 1
+    pairs = pd.read_csv(project / "reports" / "plots" / "paired.csv")
+    assert pairs[["run", "other", "images"]].values.tolist() == [
+        ["digits-codes", "digits-pixels", 30],
+        ["digits-codes", "digits-vae", 30],
+        ["digits-pixels", "digits-vae", 30],
+    ]
+    assert pairs[["difference_nats", "low", "high"]].values.tolist() == [[-1.0, -1.0, -1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    assert "digits-codes is 1.00 ± 0.00 nats ahead of digits-pixels." in unescape(page).replace("\u00a0", " ")
+    assert "Not significant at 95 %, each pair by itself: digits-codes and digits-vae." in unescape(page).replace("\u00a0", " ")
+    assert page.count(">−1.00</text>") == 2
     curves = pd.read_csv(project / "reports" / "plots" / "curves.csv")
     assert curves[curves.run == "digits-codes"].valid_loss.tolist() == [25.0, 25.0]  # of the phase `prior` only

@@ -3,11 +3,12 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 
 import dvc_helpers
 import pytest
 
-from pipeline import Refusal, params, schema
+from pipeline import Refusal, evidence, params, schema
 
 PROFILES = [params.ROOT / "params.yaml", *sorted(params.ROOT.glob("profiles/*/params.yaml"))]
 
@@ -29,7 +30,9 @@ data:
   mine: {source: file, reads: mine.npy, levels: 2, valid: 0.1, test: 0.2, seed: 0}
 evidence:
   none: {}
-  standard: {draws: 5000}
+  standard: {draws: 5000, annealed: 32}
+  codes: {draws: 200, integral: enumeration}
+calibration: {latent: standard, codes: codes, images: 200, epochs: 10}
 claims:
   digits: {data: digits, ae: digits-ae, vae: digits-vae}
 runs:
@@ -72,7 +75,11 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("[128, 128]", "[128, 0]", f"{RUN}.network.widths: expected a list of whole numbers from 1 to 1,000,000, found [128, 0]"),
     ("none: {}", "none:", "evidence.none: expected a mapping, found null (where there is nothing to say, write {})"),
     ("data: digits\n", "data: digist\n", f"{RUN}.data: there is no 'digist' in data, did you mean digits?"),
-    ("evidence: standard", "evidence: best", f"{RUN}.evidence: there is no 'best' in evidence; there are: none, standard"),
+    (
+        "evidence: standard",
+        "evidence: best",
+        f"{RUN}.evidence: there is no 'best' in evidence; there are: none, standard, codes",
+    ),
     ("source: digits", "source: digit", "data.digits.source: there is no 'digit' in pipeline/data, did you mean digits?"),
     ("source: digits", "source: store", "data.digits.source: there is no 'store' in pipeline/data; there are: blindspot, ..."),
     ("family: latent", "family: latents", f"{RUN}.family: there is no 'latents' in pipeline/models, did you mean latent?"),
@@ -99,6 +106,33 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("mine:", "-mine:", f"data.-mine: {NAME}"),
     ("none:", '"no\\nne":', rf"evidence.'no\nne': {NAME}"),
     ("none:", '"":', f"evidence.'': {NAME}"),
+    (" enumeration", " sum", "evidence.codes.integral: expected enumeration, quadrature or gaussian or null, found 'sum'"),
+    (
+        "annealed: 32",
+        "annealed: 1",
+        "evidence.standard.annealed: expected a whole number from 2 to 10,000,000 or null, found 1",
+    ),
+    ("draws: 200", "defensive: 1.0", "evidence.codes.defensive: expected a number from 0 and below 1, found 1.0"),
+    (
+        "evidence: standard",
+        "evidence: codes",
+        f"{RUN}.evidence: codes does not fit the model vae: integral: enumeration is ...",
+    ),
+    ("calibration:", "calibrate:", "calibrate: unknown key, did you mean calibration?"),
+    (TEXT[TEXT.index("calibration") : TEXT.index("claims")], "", "calibration: missing, expected a mapping"),
+    ("latent: standard", "latnet: standard", "calibration.latnet: unknown key, did you mean latent?"),
+    ("latent: standard", "latent: standart", "calibration.latent: there is no 'standart' in evidence, did you mean standard?"),
+    ("codes: codes", "codes: code", "calibration.codes: there is no 'code' in evidence, did you mean codes?"),
+    ("images: 200", "images: 9", "calibration.images: expected a whole number from 10 to 1,000, found 9"),
+    ("epochs: 10}", "epochs: 0}", "calibration.epochs: expected a whole number from 1 to 1,000, found 0"),
+    (
+        "latent: standard",
+        "latent: none",
+        "calibration.latent: evidence.none has no draws, of which there is nothing to calibrate",
+    ),
+    ("latent: standard", "latent: codes", "calibration.latent: evidence.codes has no annealing, which is to be calibrated"),
+    ("codes: codes", "codes: none", "calibration.codes: evidence.none has no draws, of which there is nothing to calibrate"),
+    ("codes: codes", "codes: standard", "calibration.codes: evidence.standard asks for what discrete codes do not have"),
     ("claims:\n", "claim:\n", "claim: unknown key, did you mean claims?"),
     ("vae: digits-vae", "vea: digits-vae", "claims.digits.vea: unknown key, did you mean vae?"),
     ("ae: digits-ae", "ae: digits-ea", "claims.digits.ae: there is no 'digits-ea' in runs, did you mean digits-ae?"),
@@ -136,6 +170,34 @@ def test_a_typed_mistake_is_answered_in_these_words(before, after, answer, mine)
     with pytest.raises(Refusal) as caught:
         schema.check(params.read(file), mine)
     assert fits(f"params.yaml: {answer}", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "family, model, wished, why",
+    [
+        ("latent", "vae", {"integral": "enumeration"}, "integral: enumeration is for discrete codes"),
+        ("quantised", "vqvae", {"integral": "quadrature"}, "integral: quadrature is for z of real numbers"),
+        ("quantised", "vqvae", {"annealed": 2}, "annealed: the posterior of this model cannot score a z that it did not ..."),
+        ("quantised", "vqvae", {"defensive": 0.1}, "defensive: the posterior of this model cannot score a z that it did ..."),
+    ],
+)
+def test_settings_that_cannot_be_meant_for_a_model_are_told(family, model, wished, why):
+    kind = import_module(f"pipeline.models.{family}.{model}").Model
+    assert fits(why, evidence.misfit(kind, evidence.settings(**wished)))
+
+
+@pytest.mark.parametrize(
+    "family, model, wished",
+    [
+        ("latent", "vae", {"draws": 10, "integral": "quadrature", "annealed": 2, "defensive": 0.1}),
+        ("quantised", "vqvae", {"draws": 10, "integral": "enumeration"}),
+        ("autoregressive", "pixelcnn", {"draws": 10, "integral": "enumeration", "annealed": 2}),  # says log p(x) outright
+        ("autoencoder", "ae", {"draws": 10, "integral": "quadrature", "annealed": 2}),  # says none
+    ],
+)
+def test_settings_that_fit_a_model_are_not_refused(family, model, wished):
+    kind = import_module(f"pipeline.models.{family}.{model}").Model
+    assert evidence.misfit(kind, evidence.settings(**wished)) is None
 
 
 @pytest.fixture(scope="module")

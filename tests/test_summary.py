@@ -9,6 +9,7 @@ from known import Coins
 from pipeline import evidence, models
 from pipeline.data.store import Images, Split
 from pipeline.evidence import exact, summary
+from pipeline.evidence import score as scores
 
 pytestmark = pytest.mark.backend
 BASELINES = {"independent_nats": 3.0, "chain_nats": None}
@@ -17,7 +18,7 @@ BASELINES = {"independent_nats": 3.0, "chain_nats": None}
 def score(model, x, seed=0, **wished):
     """The same images to validate and to test."""
     images = Images(Split(x), Split(x), Split(x), levels=model.spec.levels)
-    return summary.score(model, images, seed, evidence.settings(**wished), lambda done, left: None)
+    return scores.score(model, images, seed, evidence.settings(**wished), {}, lambda done, left: None)
 
 
 def test_an_exact_model_is_called_exact():
@@ -58,7 +59,7 @@ def test_the_headline_has_the_sign_the_units_and_the_errors_it_says(gaussian):
     assert 0 < said["nll_seed_sd"] < 0.05
     assert abs(said["regret_nats"]) < 0.02
     assert (said["draws"], said["images"]) == (1000, 70)
-    for name, columns in summary.COLUMNS.items():
+    for name, columns in scores.COLUMNS.items():
         assert list(both[name].columns) == columns
 
 

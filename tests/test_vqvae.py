@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from pipeline import Refusal, backend, models, quantisation, training
 from pipeline.base import generator
 from pipeline.data.store import Images, Split
-from pipeline.evidence import discrete, importance
+from pipeline.evidence import importance, integral
 
 pytestmark = pytest.mark.backend
 NETWORK = {"codes": 3, "dimension": 2, "widths": [6], "residual": 1, "likelihood": "bernoulli"}
@@ -42,8 +42,8 @@ def test_the_prior_is_a_distribution_over_code_maps(model):
 
 def test_summed_over_code_maps_all_binary_images_have_probability_one_and_the_bound_less(model):
     x = small.all_binary_images()
-    exact = discrete.enumerated(model, x)
-    bound = discrete.bound(model, x)
+    exact = integral.enumeration(model, x)
+    bound = integral.bound(model, x)
     assert np.exp(exact).sum() == pytest.approx(1.0, abs=1e-4)
     assert np.exp(bound).sum() < 1.0
     assert np.all(bound <= exact + 1e-5)
@@ -55,23 +55,23 @@ def test_the_sum_is_that_of_plain_numpy(model):
     logits = np.asarray(model.decoded(model.codebook.look_up(all_maps(model)))).astype(float)
     flat = np.where(x[None] == 1, -np.log1p(np.exp(-logits[:, None])), -np.log1p(np.exp(logits[:, None]))).sum(axis=(2, 3, 4))
     prior = np.asarray(model.log_prior(all_maps(model)[None]))[0].astype(float)
-    np.testing.assert_allclose(discrete.enumerated(model, x), logsumexp(flat + prior[:, None], axis=0), atol=1e-4)
+    np.testing.assert_allclose(integral.enumeration(model, x), logsumexp(flat + prior[:, None], axis=0), atol=1e-4)
 
 
 def test_chunks_of_code_maps_change_nothing(model, monkeypatch):
     x = small.images(model, 7)
-    whole = discrete.enumerated(model, x)
-    monkeypatch.setattr(discrete, "TILE", 7 * 16 * 2 * 10)  # ten of the 81 maps at a time
-    np.testing.assert_allclose(discrete.enumerated(model, x), whole, atol=1e-5)
+    whole = integral.enumeration(model, x)
+    monkeypatch.setattr(integral, "TILE", 7 * 16 * 2 * 10)  # ten of the 81 maps at a time
+    np.testing.assert_allclose(integral.enumeration(model, x), whole, atol=1e-5)
 
 
 def test_importance_sampling_with_a_stochastic_quantiser_finds_the_sum(model):
     """At any temperature, and tighter than the one code map."""
     x = small.images(model, 20)
-    exact, bound = discrete.enumerated(model, x), discrete.bound(model, x)
+    exact, bound = integral.enumeration(model, x), integral.bound(model, x)
     distance = float(np.mean(np.asarray(model.posterior(x)["distance"])))
     for temperature in (10 * distance, 1000 * distance):  # colder, it would miss maps that carry the sum, and not know
-        found = importance.estimate(model, x, 4000, 0, temperature)
+        found = importance.Importance(model, 0).estimate(x, 4000, temperature)
         assert np.all(np.abs(found.log_prob - exact) < 6 * np.sqrt(found.variance) + 0.01)
         assert bound.mean() < found.log_prob.mean() < exact.mean() + 0.02
 
@@ -89,9 +89,9 @@ def test_a_code_that_is_never_proposed_is_not_drawn_by_rounding(model):
 
 
 def test_too_many_code_maps_are_refused(monkeypatch, model):
-    monkeypatch.setattr(discrete, "MOST", 80)
+    monkeypatch.setattr(integral, "MOST", 80)
     with pytest.raises(Refusal, match="3\\^4 code maps are more than 80"):
-        discrete.enumerated(model, small.images(model, 2))
+        integral.enumeration(model, small.images(model, 2))
 
 
 def gradient(function, value: np.ndarray) -> np.ndarray:
@@ -183,7 +183,7 @@ def test_the_prior_leaves_encoder_decoder_and_codebook_alone_to_the_bit(trained)
 
 def test_a_trained_prior_is_the_bound_and_beats_independent_codes(trained):
     made, images, _, history = trained
-    assert min(row["valid_loss"] for row in history) == pytest.approx(-discrete.bound(made, images.valid.x).mean(), rel=1e-4)
+    assert min(row["valid_loss"] for row in history) == pytest.approx(-integral.bound(made, images.valid.x).mean(), rel=1e-4)
     train, test = (np.asarray(backend.compiled(made.quantise)(split.x)) for split in (images.train, images.test))
     bits = -np.asarray(made.log_prior(test[None]))[0].mean() / np.log(2)
     assert bits < quantisation.independent_bits(train, test, 16) < 4 * np.log2(16)

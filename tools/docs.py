@@ -18,8 +18,9 @@ Written by `make docs` from the code: a key is an argument there, and its type a
 `python -m stages.check` refuses everything else in one line that names the key. A key without a default must be given.
 The file is YAML 1.2: `1e-3` is a number, and no key may stand twice.
 
-What reruns is what `dvc repro` runs again when the value has changed, where it belongs to the data set or the run, after
-`check`, which reads everything. A stage is left out when what the stages before it wrote has come out the same.
+What reruns is what `dvc repro` runs again when the value has changed, where it belongs to the data set, the run or the
+calibration, after `check`, which reads everything. A stage is left out when what the stages before it wrote has come out the
+same.
 """
 PHASES = """A model whose training has several parts, named below, has one such block for each of them.
 """
@@ -117,7 +118,8 @@ def params() -> str:
         parts += [f"### family: {family}, model: {model}\n", title(f"pipeline.models.{family}.{model}"), keys(network)]
         phases = import_module(f"pipeline.models.{family}.{model}").Model.phases
         parts += ["Its training has parts:\n", keys(schema.parts(phases))] if len(phases) > 1 else []
-    claims = schema.Claims
+    claims, calibration = schema.Claims, schema.Calibration
+    parts += ["## calibration\n", again(calibration, "calibration", stages), keys(calibration)]
     parts += ["## claims.&lt;name&gt;\n", again(claims, "claims.*", stages), keys(claims)]
     return "\n".join(parts)
 

@@ -1,28 +1,8 @@
 """What the files that stages write hold: the columns and keys, their units and meanings. docs/files.md is made from it."""
 
 from tools.outputs_of_claims import CLAIMS
+from tools.outputs_of_evidence import BASELINES, CALIBRATION, EVIDENCE, INTERVAL, KIND, NLL, PAIRED, SEED
 
-SEED = {"seed": ("", "the training that the row is about, one of the run's `seeds`")}
-NLL = {
-    "nll_nats": (
-        "nats",
-        "negative log-probability of a test image, the mean over images; of a density where `measure` says so",
-    ),
-    "nll_se": ("nats", "its standard error over images"),
-}
-NOISE = {"nll_mc_se": ("nats", "its standard error over the estimator's own noise; empty where that is not known")}
-KIND = {
-    "estimator": (
-        "",
-        "`exact` (`exact, given class`: of p(x | y)), `enumeration` (a sum over all maps of codes), `importance`, `bound` (the "
-        "ELBO; of codes log p(x | z) + log p(z) at the map z of the encoder), or `none` where there is no number",
-    ),
-    "direction": ("", "`exact`; `nll_too_high`: on average above the model's true NLL; `none`"),
-    "measure": ("", "`mass`: probability of an image with levels; `density`: of real values; the two cannot be compared"),
-    "draws": ("", "draws per image that it took; 1 where it is exact; of an enumeration the number of code maps"),
-    "images": ("", "test images"),
-}
-INTERVAL = {"nll_low": ("nats", "lower end of the 95 % bootstrap interval over images"), "nll_high": ("nats", "its upper end")}
 LOSS = {
     "loss": (
         "nats; squared error where there is no density",
@@ -30,10 +10,6 @@ LOSS = {
     ),
     "distortion": ("as the loss", "the part of it that reconstruction costs"),
     "rate": ("nats", "the part of it that the code costs, KL(q(z | x) || p(z)); of a map of codes -log p(z)"),
-}
-BASELINES = {
-    "independent_nats": ("nats", "negative log-probability under independent pixels"),
-    "chain_nats": ("nats", "under a logistic regression of each pixel on those before it; null where it would take too long"),
 }
 FILES = {  # what stages write: what it is, and for each column or key its unit and meaning; <...> stands for anything
     "artifacts/checked": ("Says that params.yaml makes sense. Always the same, so nothing reruns for it.", {}),
@@ -124,53 +100,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             ),
         },
     ),
-    "artifacts/likelihood/<run>.csv": (
-        "A row per test image, so that runs can be compared image by image; none without a density.",
-        {
-            **SEED,
-            "image": ("", "index in the test split, from 0"),
-            "log_prob_nats": ("nats", "its log-probability, by the estimator of evidence.json"),
-            "elbo_nats": ("nats", "its evidence lower bound, the mean over draws; of codes at the map of the encoder"),
-            "ess": ("draws", "effective sample size (sum w)^2 / sum w^2 of the importance weights"),
-            "max_weight": ("", "share of the largest weight in their sum, 0 to 1"),
-        },
-    ),
-    "results/<run>/evidence.json": (
-        "How likely the test images are, over all seeds. Without a density, only that there is none.",
-        {
-            "data": ("", "the data set"),
-            "likelihood": ("", "what p(x | z) is; `none` without a density"),
-            **KIND,
-            "flags": ("", "what is wrong with the number or the model, in words; empty where nothing is"),
-            **NLL,
-            **NOISE,
-            **INTERVAL,
-            "nll_seed_sd": ("nats", "its standard deviation over seeds, with several"),
-            "given_class_nats": ("nats", "negative log p(x | y), where a model can be told the class; the headline is p(x)"),
-            "bits_per_dim": ("bits", "nll_nats per pixel and channel, of a `mass` only"),
-            "elbo_nats": ("nats", "evidence lower bound of log p(x), the mean over images"),
-            "ess_median": ("draws", "effective sample size of the importance weights, the median over images"),
-            "ess_min": ("draws", "the least one"),
-            **BASELINES,
-            "floor_nats": ("nats", "negative log-probability under the data's own distribution, where that is known"),
-            "regret_nats": ("nats", "nll_nats - floor_nats, image by image: what the model loses"),
-            "regret_se": ("nats", "its standard error over images"),
-        },
-    ),
-    "results/<run>/estimates.csv": (
-        "A row per seed and estimator; none without a density.",
-        {
-            **SEED,
-            **KIND,
-            "scale": ("", "factor of the proposal's variance, of codes its temperature, chosen on validation images"),
-            **NLL,
-            **NOISE,
-        },
-    ),
-    "results/<run>/k_curve.csv": (
-        "The importance bound by draws: the more, the tighter.",
-        {**SEED, "k": ("", "draws in a bound"), "groups": ("", "disjoint groups of k draws"), **NLL},
-    ),
+    **EVIDENCE,
     "artifacts/gallery/<run>.npz": (
         "Arrays for the pages, of the first seed; each there if the model can.",
         {
@@ -219,9 +149,11 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
         },
     ),
     **CLAIMS,
+    **CALIBRATION,
     "reports/html/<run>.html": ("The page of a run.", {}),
     "reports/html/data-<data>.html": ("The page of a data set.", {}),
     "reports/html/claims-<claims>.html": ("The page of what is claimed of two runs.", {}),
+    "reports/html/calibration.html": ("The page of the calibration.", {}),
     "reports/html/index.html": ("The page of all runs.", {}),
     "reports/plots/curves.csv": (
         "For `dvc plots`: validation losses of the last phase, in nats, of the first seeds of the runs with a probability.",
@@ -237,4 +169,5 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "estimator": KIND["estimator"],
         },
     ),
+    **PAIRED,
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.figures import pictures
+from pipeline.figures import paired, pictures
 from pipeline.figures.parts import link
 from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, WIDTH, Figure, colour
 from pipeline.figures.words import KINDS, count, kind, nats
@@ -122,7 +122,7 @@ def said(names: list[str], evidence: dict[str, dict]) -> str:
         overlap = second["nll_low"] <= best["nll_high"]
         text = (
             f"{names[0]} is {nats(second['nll_nats'] - best['nll_nats'])} nats ahead of {names[1]}; their intervals "
-            f"{'overlap: the paired difference in the table says more' if overlap else 'do not overlap'}."
+            f"{'overlap: paired differences say more' if overlap else 'do not overlap'}."
         )
     return text + " Bars: 95 % over test images."
 
@@ -150,7 +150,7 @@ TABLE = (
 )
 
 
-def rows(names: list[str], runs: dict, evidence: dict, training: dict, representation: dict, paired: dict) -> list[dict]:
+def rows(names: list[str], runs: dict, evidence: dict, training: dict, representation: dict, behind: dict) -> list[dict]:
     """The table of a data set; where a run has nothing to say the cell is empty."""
     table = []
     for name in names:
@@ -161,7 +161,7 @@ def rows(names: list[str], runs: dict, evidence: dict, training: dict, represent
                 "run": link(name, f"{name}.html"),
                 "NLL (nats)": nats(one["nll_nats"]) if numbers else "",
                 "95 % interval": f"{nats(one['nll_low'])} – {nats(one['nll_high'])}" if numbers else "",
-                "behind the best": paired.get(name, ""),
+                "behind the best": behind.get(name, ""),
                 "bits/dim": f"{one['bits_per_dim']:.3f}" if "bits_per_dim" in one else "",
                 "kind": sort if numbers else "not estimated" if one["likelihood"] != "none" else "no likelihood",
                 "recon. MSE": f"{code['reconstruction_mse']:.4f}" if "reconstruction_mse" in code else "",
@@ -175,11 +175,11 @@ def rows(names: list[str], runs: dict, evidence: dict, training: dict, represent
 
 def differences(names: list[str], likelihoods: dict[str, pd.DataFrame]) -> dict[str, str]:
     """How far each run is behind the best on the same images: the mean difference and its standard error, in nats."""
-    by_image = {name: likelihoods[name].groupby("image").log_prob_nats.mean() for name in names}
+    each = {name: paired.by_image(likelihoods[name]) for name in names}
     out = {}
     for name in names[1:]:
-        difference = by_image[names[0]] - by_image[name]
-        out[name] = f"{nats(difference.mean())} ± {nats(difference.sem())}"
+        apart = paired.between(each[name], each[names[0]])
+        out[name] = f"{nats(apart['difference_nats'])} ± {nats(apart['se'])}"
     return out
 
 

@@ -4,10 +4,10 @@ import ast
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.figures import pictures
-from pipeline.figures.style import DASHES, GREEN, INK, MUTED, PAPER, SOLID, legend, panel, reference
+from pipeline.figures.style import DASHES, INK, MUTED, PAPER, SOLID, legend, panel
 from pipeline.figures.words import count, kind, nats, percent, small
 
 
@@ -80,8 +80,10 @@ def terms(history: pd.DataFrame, colour: str):
     """Distortion and rate of the validation images, first seed."""
     figure, axes = panel("epoch", "nats, validation")
     first = history[history.seed == history.seed.iloc[0]]
-    axes.plot(first.epoch, first.valid_distortion, color=colour)
-    axes.plot(first.epoch, first.valid_rate, color=MUTED, linestyle=DASHES)
+    mark = {"marker": "o", "markersize": 5} if len(first) == 1 else {}
+    axes.plot(first.epoch, first.valid_distortion, color=colour, **mark)
+    axes.plot(first.epoch, first.valid_rate, color=MUTED, linestyle=DASHES, **mark)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     cut = spread(axes, first.valid_distortion, first.valid_rate)
     legend(figure, [("distortion", colour, SOLID), ("rate", MUTED, DASHES)])
     best = first.loc[first.valid_loss.idxmin()]
@@ -104,47 +106,8 @@ def spread(axes, *curves: pd.Series) -> str:
     return " The first epochs run off the top." if top < high else ""
 
 
-def k_curve(curve: pd.DataFrame, evidence: dict, colour: str, exact: float | None = None):
-    """`exact`: the NLL that the bound would reach with all draws there are, where it is known."""
-    figure, axes = panel("importance draws per image", "NLL, nats per image")
-    first = curve[curve.seed == curve.seed.iloc[0]]
-    axes.errorbar(
-        first.k, first.nll_nats, 1.96 * first.nll_se, color=colour, marker="o", markersize=5, capsize=2.5, elinewidth=1
-    )
-    axes.set_xscale("log")
-    axes.set_xticks(first.k, [count(k) for k in first.k])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.margins(x=0.08, y=0.12)
-    low, high = (first.nll_nats - 1.96 * first.nll_se).min(), (first.nll_nats + 1.96 * first.nll_se).max()
-    far = []
-    for value, name, tone in (
-        (exact, "sum over all codes", INK),
-        (evidence.get("independent_nats"), "independent pixels", MUTED),
-        (evidence.get("chain_nats"), "regression chain", MUTED),
-        (evidence.get("floor_nats"), "floor", GREEN),
-    ):
-        if value is None:
-            continue
-        if low - 1.5 * (high - low) < value < high + 1.5 * (high - low):
-            reference(axes, value, f"{name} {nats(value)}", tone, left=value < first.nll_nats.iloc[0])
-        else:
-            far.append(f"{name} {nats(value)}")
-    one, most = first.iloc[0], first.iloc[-1]
-    text = (
-        f"From {count(int(one.k))} to {count(int(most.k))} draws the bound falls by "
-        f"{nats(one.nll_nats - most.nll_nats)} nats, to {nats(most.nll_nats)}"
-    )
-    if len(first) > 2:
-        step = first.iloc[-2]
-        text += f"; the last step, from {count(int(step.k))}, takes {nats(step.nll_nats - most.nll_nats)} of it"
-    if exact is not None:
-        text += f"; {nats(most.nll_nats - exact)} above the sum over all codes"
-    off = f". Bars: 95 %. Off the chart: {', '.join(far)}." if far else ". Bars: 95 %."
-    return figure, "Importance bound on the NLL by number of draws, with baselines", text + off
-
-
-def surprise(likelihood: pd.DataFrame, estimates: pd.DataFrame, colour: str):
-    """How the NLL is spread over test images, and how far the importance weights can be trusted."""
+def surprise(likelihood: pd.DataFrame, colour: str):
+    """How the NLL is spread over test images."""
     first = likelihood[likelihood.seed == likelihood.seed.iloc[0]]
     figure, axes = panel("NLL of an image, nats", "test images")
     axes.hist(-first.log_prob_nats, bins=30, color=colour, histtype="stepfilled")
@@ -153,12 +116,6 @@ def surprise(likelihood: pd.DataFrame, estimates: pd.DataFrame, colour: str):
     axes.text(mean, 1.02, f"mean {nats(mean)}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
     low, high = (-first.log_prob_nats).quantile([0.05, 0.95])
     text = f"Nine of ten test images have an NLL between {nats(low)} and {nats(high)} nats."
-    sampled = estimates[estimates.estimator == "importance"]
-    if first.ess.notna().any() and len(sampled):
-        text += (
-            f" Of {count(int(sampled.draws.iloc[0]))} draws the median image has an effective {first.ess.median():,.0f}, "
-            f"the worst {first.ess.min():,.1f}."
-        )
     return figure, "Histogram of the NLL of test images", text
 
 

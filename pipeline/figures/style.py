@@ -1,6 +1,7 @@
 """How every page looks: one palette, one kind of panel, one way to put a figure and its sentence on a page."""
 
 import io
+import itertools
 import re
 import zlib
 from html import escape
@@ -57,6 +58,8 @@ SCALE = matplotlib.colormaps["viridis"]
 
 SOLID, DASHES, DOTS = "-", (0, (4, 1.5)), (0, (2, 2))
 LINES = (SOLID, DASHES, DOTS)
+LETTER, LINE = 4.4, 10.0  # points that a letter and a line of a name take up
+SHIFTS = (3, -10, 13, -20, 23, -30, 33)  # of a name from its line
 WIDTH = 4.2  # inches of every figure: a phone shows them one below the other at their size, a desk two side by side
 
 
@@ -101,9 +104,50 @@ def reference(axes, value: float, name: str, tone: str, left: bool) -> None:
     axes.annotate(name, (0 if left else 1, value), shift, color=tone, fontsize=8, **place)
 
 
+def references(axes, lines: list[tuple[float, str, str]], busy: np.ndarray) -> None:
+    """Horizontal lines (value, name, colour). A name stands where no other name, no point of `busy` [N, 2] and no line is.
+
+    Limits of the axes must stand, as distances are those on the page.
+    """
+
+    def points(xy) -> np.ndarray:
+        return (axes.transData.transform(xy) - axes.bbox.p0) * 72 / axes.figure.dpi
+
+    wide, high = axes.bbox.size * 72 / axes.figure.dpi
+    curve, taken = points(np.atleast_2d(busy)), []
+    heights = [points((axes.get_xlim()[0], value))[1] for value, _, _ in lines]
+    for (value, name, tone), height in zip(lines, heights, strict=True):
+        axes.axhline(value, color=tone, linewidth=1, linestyle=DOTS, zorder=0)
+        length, found = LETTER * len(name), []
+        for shift, left in itertools.product(SHIFTS, np.linspace(1, 0, 9)):
+            x, y = left * (wide - length), height + shift
+            over = sum(abs(y - b) < LINE and x < a + n and a < x + length for a, b, n in taken)
+            inside = ((curve > (x - 3, y - 2)) & (curve < (x + length + 3, y + LINE))).all(axis=1).sum()
+            crossed = sum(y - 1 < other < y + LINE for other in heights)
+            outside = not 0 <= y <= high - LINE / 2
+            found.append(
+                (1000 * over + 100 * outside + 10 * inside + 5 * crossed + abs(shift) / 2 + (0 < left < 1), x, y, shift)
+            )
+        _, x, y, shift = min(found, key=lambda place: place[0])
+        taken.append((x, y, length))
+        left = x / (wide - length)
+        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        side = {0.0: "left", 1.0: "right"}.get(left, "center")
+        at = left if side != "center" else (x + length / 2) / wide
+        axes.annotate(name, (at, value), ((1 - 2 * left) * 3, shift), ha=side, color=tone, fontsize=8, **place)
+
+
+def along(x: np.ndarray, y: np.ndarray, log: bool = False) -> np.ndarray:
+    """Points [N, 2] on the lines between points, for names to keep clear of."""
+    x, y = np.log(x) if log else np.asarray(x, np.float64), np.asarray(y, np.float64)
+    at = np.linspace(0, len(x) - 1, 20 * len(x))
+    dense = np.interp(at, np.arange(len(x)), x)
+    return np.stack([np.exp(dense) if log else dense, np.interp(at, np.arange(len(y)), y)], axis=1)
+
+
 def plain(text: str) -> str:
-    """Escaped, and no line ends between a number and its sign."""
-    return re.sub(r"(?<=\d) (?=%)|(?<=±) ", "\u00a0", escape(text))
+    """Escaped, and no line ends between a number, its sign and its error."""
+    return re.sub(r"(?<=\d) (?=[%±])|(?<=±) ", "\u00a0", escape(text))
 
 
 def svg(figure: Figure, alt: str) -> str:

@@ -33,13 +33,14 @@ def kind(evidence: dict) -> str:
 
 def how(evidence: dict) -> str:
     """The estimator in words."""
-    draws = f" with {count(evidence['draws'])} draws per image" if evidence.get("draws") else ""
-    maps = f"all {count(evidence['draws'])} maps of codes" if evidence.get("draws") else "all codes"
+    many = count(evidence["draws"]) if evidence.get("draws") else ""
+    draws = f" with {many} draws per image" if many else ""
+    maps = f"all {many} maps of codes" if many else "all codes"
     return {
         "exact": "one pass of the model, which gives log p(x) outright",
         "importance": "importance sampling" + draws,
-        "annealed": "annealed importance sampling" + draws,
-        "quadrature": "numerical integration over the code" + draws,
+        "annealed": "annealed importance sampling" + (f" with {many} chains per image" if many else ""),
+        "quadrature": "numerical integration over the code" + (f" with {many} points in each dimension" if many else ""),
         "enumeration": f"a sum over {maps}",
         "bound": "a bound" + draws,
     }[evidence["estimator"]]
@@ -90,6 +91,10 @@ def made(estimates: pd.DataFrame) -> str:
     text = "Every estimate that was made; the headline is the one its settings name beforehand."
     if (estimates.estimator == "enumeration").any():
         text += " Draws of the enumeration: all maps of codes there are."
+    if (estimates.estimator == "annealed").any():
+        text += " Draws of the annealed one: its chains; it looks at the first images only."
+    if (estimates.estimator == "quadrature").any():
+        text += " Draws of the quadrature: points in each dimension of the code."
     if (estimates.scale.dropna() != 1).any():
         text += " Scale: the factor of the proposal's variance, or the temperature of codes, chosen on validation images."
     return text
@@ -102,7 +107,7 @@ def ladder(estimates: pd.DataFrame) -> str:
     told = []
     for name, what in (
         ("bound", "The bound log p(x | z_q) + log p(z_q) counts the one map of codes that the encoder gives an image"),
-        ("importance", "importance sampling draws {} maps from a stochastic quantiser "),
+        ("importance", "importance sampling draws {} maps from a stochastic quantiser"),
         ("enumeration", "the sum over all {} maps is p(x) itself, exact"),
     ):
         if name in by:

@@ -1,0 +1,51 @@
+"""The sections of params.yaml: their keys, and what each means."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Le, MinLen
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.data.store import Seed
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Params(Block):
+    compute: dict = Field(description="what the numbers are computed with; all of it changes the last bits of the results")
+    data: dict = Field(description="data sets by name")
+    evidence: dict = Field(description="settings of likelihood estimation by name")
+    calibration: dict = Field(description="the settings with which the estimators are tried where the truth is known")
+    runs: dict = Field(description="models, each on a data set, by name")
+    claims: dict = Field(description="an autoencoder and a VAE on the same data, on which what is said of them is measured")
+
+
+class Data(Block):
+    source: str = Field(description="where the images come from: a file `pipeline/data/<source>.py`")
+    reads: str = Field(description="of the source `file`, the path of your file or folder; of all others, their own file")
+
+
+class Run(Block):
+    data: str = Field(description="the data set, a name in `data`")
+    family: str = Field(description="the model's family, a folder of pipeline/models")
+    model: str = Field(description="the model, a file in the folder of its family")
+    seeds: Annotated[list[Seed], MinLen(1)] = Field(description="one training each; pages show the first")
+    network: dict = Field(description="what the model is built with")
+    training: dict = Field(description="how it is trained")
+    evidence: str = Field(description="how its likelihood is estimated, a name in `evidence`")
+
+
+class Claims(Block):
+    data: str = Field(description="the data set, a name in `data`, with levels and classes")
+    ae: str = Field(description="a run of an autoencoder on it, a name in `runs`")
+    vae: str = Field(description="a run of a VAE on it, a name in `runs`")
+
+
+class Calibration(Block):
+    latent: str = Field(description="how the estimators for z of real numbers are tried, a name in `evidence`")
+    codes: str = Field(description="how those for discrete codes are tried, a name in `evidence`")
+    images: Annotated[int, Ge(10), Le(1000)] = Field(description="on which they are tried, and half as many of trained models")
+    epochs: Annotated[int, Ge(1), Le(1000)] = Field(
+        description="of their training; four times as many of that with two dimensions"
+    )

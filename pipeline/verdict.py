@@ -1,0 +1,49 @@
+"""What is claimed of the estimators, held against what calibration found. Nothing else decides whether a claim holds."""
+
+Z = 4  # standard errors by which an unbiased quantity may be off, or a bound lie on the wrong side
+CLAIMED = {"importance": 0.05, "annealed": 0.1}  # nats that the stated error of a mean may have at most
+WITHIN = {  # nats between the mean and the truth
+    ("line", "importance"): 0.15,
+    ("line", "annealed"): 0.2,
+    ("plane", "importance"): 0.02,
+    ("plane", "annealed"): 0.05,
+}
+GAP, INSIDE = 0.5, 0.95  # nats between annealing's two bounds; the share of images whose truth lies between them
+SUM = 1e-4  # by which all probabilities together may miss 1
+
+
+def claims(found: dict) -> list[dict]:
+    """A row for each: what is claimed of which case, what was found, where the limit is, and whether it holds."""
+    rows = []
+
+    def claim(case: str, words: str, value: float, limit: str, holds: bool) -> None:
+        rows.append({"case": case, "claim": words, "found": value, "limit": limit, "holds": bool(holds)})
+
+    for case in ("line", "plane", "codes"):
+        for name in ("importance", "annealed", "forward", "reverse"):
+            if name not in found[case]:
+                continue
+            row = found[case][name]
+            claim(case, f"{name}: unbiased, standard errors off", row["z"], f"within {Z}", abs(row["z"]) <= Z)
+            wrong = row["bias_nats"] / row["bias_se"] * (1 if row["side"] == "below" else -1)
+            claim(case, f"{name}: a bound from {row['side']}, standard errors beyond the truth", wrong, f"<= {Z}", wrong <= Z)
+            if most := CLAIMED.get(name):
+                claim(case, f"{name}: stated error, nats", row["claimed_se"], f"<= {most}", row["claimed_se"] <= most)
+            if limit := WITHIN.get((case, name)):
+                claim(case, f"{name}: off the truth, nats", row["bias_nats"], f"within {limit}", abs(row["bias_nats"]) <= limit)
+        if gap := found[case].get("gap"):
+            claim(case, "annealing: gap between its bounds, nats", gap["nats"], f"< {GAP}", gap["nats"] < GAP)
+            claim(case, "annealing: share of truths between its bounds", gap["inside"], f">= {INSIDE}", gap["inside"] >= INSIDE)
+    above = found["codes"]["bound"]["highest_nats"]
+    claim("codes", "bound of one code map: above the truth at most, nats", above, "<= 0", above <= 1e-3)
+    total = found["pixels"]["total"]
+    claim("pixels", "probabilities of all images together", total, f"within {SUM:g} of 1", abs(total - 1) <= SUM)
+    for name, wished in (("narrow", True), ("chosen", False)):
+        flagged = "annealing" in found[name]["flags"]
+        words = "a proposal that is too narrow is flagged" if wished else "the chosen proposal is not flagged"
+        claim("line", words, found[name]["annealed_gain_nats"], "yes" if wished else "no", flagged == wished)
+    return rows
+
+
+def broken(found: dict) -> list[dict]:
+    return [row for row in claims(found) if not row["holds"]]

@@ -1,0 +1,84 @@
+"""Calibration writes what it finds; the verdict fails when a claim does not hold, and only then."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from pipeline import calibration, verdict
+
+FINE = {
+    "line": {
+        "importance": {"side": "below", "bias_nats": -0.01, "bias_se": 0.01, "claimed_se": 0.01, "z": -1.0},
+        "annealed": {"side": "below", "bias_nats": -0.02, "bias_se": 0.01, "claimed_se": 0.01, "z": -1.0},
+        "forward": {"side": "below", "bias_nats": -0.02, "bias_se": 0.01, "claimed_se": 0.01, "z": 1.0},
+        "reverse": {"side": "above", "bias_nats": 0.02, "bias_se": 0.01, "claimed_se": 0.01, "z": 1.0},
+        "gap": {"nats": 0.1, "se": 0.01, "inside": 0.97},
+    },
+    "plane": {"importance": {"side": "below", "bias_nats": -0.01, "bias_se": 0.01, "claimed_se": 0.01, "z": -1.0}},
+    "codes": {
+        "importance": {"side": "below", "bias_nats": -0.01, "bias_se": 0.01, "claimed_se": 0.01, "z": -1.0},
+        "bound": {"side": "below", "bias_nats": -2.0, "highest_nats": -0.1},
+    },
+    "pixels": {"total": 1.0},
+    "narrow": {"flags": "annealing finds the images 0.9 nats likelier", "annealed_gain_nats": 0.9},
+    "chosen": {"flags": "", "annealed_gain_nats": -0.01},
+}
+
+
+def test_where_all_holds_nothing_is_broken():
+    assert verdict.broken(FINE) == []
+    assert len(verdict.claims(FINE)) > 15
+
+
+@pytest.mark.parametrize(
+    "where, value, said",
+    [
+        (("line", "importance", "z"), 4.5, "importance: unbiased"),
+        (("line", "forward", "z"), -4.5, "forward: unbiased"),
+        (("line", "importance", "bias_nats"), 0.05, "importance: a bound from below"),
+        (("line", "reverse", "bias_nats"), -0.05, "reverse: a bound from above"),
+        (("codes", "importance", "claimed_se"), 0.06, "importance: stated error"),
+        (("line", "annealed", "claimed_se"), 0.11, "annealed: stated error"),
+        (("line", "annealed", "bias_nats"), -0.21, "annealed: off the truth"),
+        (("line", "importance", "bias_nats"), -0.16, "importance: off the truth"),
+        (("plane", "importance", "bias_nats"), -0.021, "importance: off the truth"),
+        (("line", "gap", "nats"), 0.51, "annealing: gap"),
+        (("line", "gap", "inside"), 0.94, "annealing: share"),
+        (("codes", "bound", "highest_nats"), 0.1, "bound of one code map"),
+        (("pixels", "total"), 1.001, "probabilities of all images"),
+        (("narrow", "flags"), "", "a proposal that is too narrow"),
+        (("chosen", "flags"), "annealing finds the images 0.1 nats likelier", "the chosen proposal"),
+    ],
+)
+def test_a_claim_that_does_not_hold_is_named(where, value, said):
+    found = copy.deepcopy(FINE)
+    place = found
+    for key in where[:-1]:
+        place = place[key]
+    place[where[-1]] = value
+    broken = verdict.broken(found)
+    assert len(broken) == 1
+    assert broken[0]["claim"].startswith(said)
+
+
+@pytest.mark.parametrize("case", ["line", "codes"])
+def test_a_number_that_is_none_is_no_claim_that_holds(case):
+    found = copy.deepcopy(FINE)
+    found[case]["importance"]["z"] = float("nan")
+    assert [row["claim"] for row in verdict.broken(found)] == ["importance: unbiased, standard errors off"]
+
+
+@pytest.mark.backend
+def test_an_estimate_is_compared_on_the_side_where_it_is_unbiased():
+    """A normal logarithm with mean -s^2/2 has an exponential of 1 on average: unbiased, and below the truth by that much."""
+    rng = np.random.default_rng(0)
+    truth, s = rng.normal(-20, 3, 20_000), 0.3
+    noise = rng.normal(-(s**2) / 2, s, len(truth))
+    below = calibration.compared(truth + noise, truth, np.full(len(truth), s**2), "below")
+    above = calibration.compared(truth - noise, truth, np.full(len(truth), s**2), "above")
+    for found, sign in ((below, -1), (above, 1)):
+        assert abs(found["z"]) < 4
+        assert found["bias_nats"] == pytest.approx(sign * s**2 / 2, abs=4 * s / np.sqrt(len(truth)))
+        assert found["claimed_se"] == pytest.approx(s / np.sqrt(len(truth)))
+    assert calibration.compared(truth + noise + 0.02, truth, np.ones(len(truth)), "below")["z"] > 4
