@@ -101,7 +101,8 @@ class Importance:
                 sums.add(self.weigh(images, q, eps, np.float32(scale)).astype("float64"))
             return sums.finish()
 
-        found = tiles(f"importance-{scale:g}-{draws}", len(x), tile, compute, {} if kept is None else kept, progress)
+        name = f"importance-{scale:g}-{self.defensive:g}-{draws}"
+        found = tiles(name, len(x), tile, compute, {} if kept is None else kept, progress)
         curve = {int(name[2:]): found.pop(name) for name in [*found] if name.startswith("L_")}
         return Estimates(**found, curve=dict(sorted(curve.items())))
 

@@ -53,8 +53,8 @@ class AutoregressiveModel(Trainable, Autoregressive):
         return ops.reshape(joint - ops.pad(joint[:, :-1], ((0, 0), (1, 0))), x.shape[:3])
 
     def warnings(self, x):
-        """Is the likelihood's scale as small as it may be? Of a conditional model, given the first class."""
-        y = ops.zeros(ops.shape(x)[:1], "int32")
+        """Is the likelihood's scale as small as it may be? Of a conditional model, given one class after the other."""
+        y = ops.arange(ops.shape(x)[0]) % (self.spec.classes or 1)
         return self.network.likelihood.warnings(self.network(x, self.told(y)))
 
     def noise(self, n: int, rng: np.random.Generator) -> dict:

@@ -75,6 +75,11 @@ class Codebook(keras.layers.Layer):
         self.clock.assign_add(1.0)
 
 
+def squared(a, b):
+    """The squared distance of two maps of vectors [B, M, D], per image."""
+    return ops.sum(ops.square(a - b), axis=(1, 2))
+
+
 class Quantised(Trainable, Discrete):
     """Phase `codes`: loss = -log p(x | e) + beta |z - sg(e)|^2 [+ |sg(z) - e|^2], e the nearest code of z at each site.
     Phase `prior`: the codes are fixed, loss = -log p(x | e) - log p(e), the bound itself.
@@ -134,10 +139,9 @@ class Quantised(Trainable, Discrete):
         if self.phase == "prior":
             rate = -self.log_map(index, training)
             return {"loss": distortion + rate, "distortion": distortion, "rate": rate}
-        far = lambda a, b: ops.sum(ops.square(a - b), axis=(1, 2))  # noqa: E731
-        terms = {"distortion": distortion, "commitment": self.commitment * far(z, ops.stop_gradient(e))}
+        terms = {"distortion": distortion, "commitment": self.commitment * squared(z, ops.stop_gradient(e))}
         if self.codebook.learning == "loss":
-            terms["codebook"] = far(ops.stop_gradient(z), e)
+            terms["codebook"] = squared(ops.stop_gradient(z), e)
         return {"loss": sum(terms.values()), **terms}
 
     def log_map(self, index, training=False):

@@ -1,0 +1,20 @@
+"""Images in tiles: each once, in its order, however many there are."""
+
+import numpy as np
+import pytest
+
+from pipeline.evidence.tiles import tiles
+
+
+@pytest.mark.parametrize("count", [4, 5, 7, 8, 11, 1])
+def test_every_image_comes_once_and_in_order(count):
+    asked = []
+
+    def compute(index: np.ndarray) -> dict[str, np.ndarray]:
+        asked.append(len(index))
+        return {"image": index, "pair": np.stack([index, -index], axis=1)}
+
+    found = tiles("some", count, 4, compute, {})
+    np.testing.assert_array_equal(found["image"], np.arange(count))
+    np.testing.assert_array_equal(found["pair"], np.outer(np.arange(count), [1, -1]))
+    assert asked == [4] * -(-count // 4)  # one shape, whatever the number of images
