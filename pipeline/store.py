@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,7 +82,7 @@ class Finished(MutableMapping):
         try:
             with np.load(self.folder / f"{name}.npz", allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or cut off when the power was
+        except FileNotFoundError:
             raise KeyError(name) from None
 
     def __delitem__(self, name: str) -> None:

@@ -247,14 +247,6 @@ def test_a_tile_does_not_depend_on_how_many_images_there_are():
     np.testing.assert_array_equal(whole.log_prob[:5], few.log_prob)
 
 
-def test_a_tile_that_was_cut_off_is_done_again(tmp_path):
-    kept = store.Finished(tmp_path / "tiles")
-    kept["whole"] = {"x": np.ones(2)}
-    (tmp_path / "tiles" / "empty.npz").touch()
-    (tmp_path / "tiles" / "half.npz").write_bytes((tmp_path / "tiles" / "whole.npz").read_bytes()[:50])
-    assert [name in kept for name in ("whole", "empty", "half", "none")] == [True, False, False, False]
-
-
 def test_the_width_is_chosen_with_other_noise_than_the_estimate_has():
     model, images = calibration.line(10)
     sampler = importance.Importance(model, 0)
