@@ -101,13 +101,11 @@ def flags(model, images: Images, wished: dict) -> dict:
     return {name: found[name] for name in names if name in found}
 
 
-def sandwich(model, valid: np.ndarray, truth_of: Callable, wished: dict, scale: float, count: int) -> tuple[dict, dict]:
+def sandwich(chains: annealing.Annealing, steps: annealing.Steps, truth_of: Callable, count: int) -> tuple[dict, dict]:
     """Annealing from both sides, on images that the model made; and the arrays behind it.
 
     A jackknife over few chains is itself uncertain: an image's error is taken to be no less than the images' root mean square.
     """
-    chains = annealing.Annealing(model, 0, wished["chains"], scale)
-    steps = chains.pilot(valid, wished["temperatures"])
     x, z = chains.simulated(count)
     below, above, truth = chains.estimate(x, steps, "simulated"), chains.reverse(x, z, steps), truth_of(x)
     low, high = (np.sqrt(np.maximum(each.variance, each.variance.mean())) for each in (below, above))
@@ -141,7 +139,7 @@ def estimators(model, images: Images, truth: np.ndarray, wished: dict, every: bo
 
 def calibrate(latent: dict, codes: dict, images: int, epochs: int, say: Callable) -> tuple[dict, dict]:
     """All there is to know, by case and estimator; and arrays for the page."""
-    found, arrays = {}, {}
+    latent, found, arrays = latent | {"integral": None}, {}, {}  # which here is the truth, not the headline
     cases = {
         "line": (lambda: line(images), integral.gaussian),
         "plane": (lambda: plane(images // 2, epochs), lambda *given: integral.quadrature(*given)[0]),
@@ -156,11 +154,11 @@ def calibrate(latent: dict, codes: dict, images: int, epochs: int, say: Callable
         by = chains.estimate(data.test.x, steps)
         found[name]["annealed"] = compared(by.log_prob, truth, by.variance, "below")
         arrays[name] |= {"annealed": by.log_prob, "temperatures": steps.betas[1:], "accepted": by.accepted}
-        both, more = sandwich(model, data.valid.x, lambda x, m=model, t=truth_of: t(m, x), latent, scale, len(truth))
+        both, more = sandwich(chains, steps, lambda x, m=model, t=truth_of: t(m, x), len(truth))
         found[name] |= both
         arrays[name] |= {f"simulated_{key}": values for key, values in more.items()}
         if name == "line":
-            found["narrow"] = flags(model, data, latent | {"scales": [1.0]})
+            found["narrow"] = flags(model, data, latent | {"scales": [1.0], "defensive": 0.0})
             found["chosen"] = flags(model, data, latent)
     say("codes")
     model, data = quantised(images // 2, epochs)

@@ -111,7 +111,10 @@ def test_the_stated_error_is_drawn_beside_the_true_one():
     rings, dots = ([line for line in figure.axes[0].lines if len(line.get_xdata()) == 1][i::2] for i in (0, 1))
     assert [float(np.squeeze(line.get_xdata())) for line in rings] == [0.02, 0.02, 0.02, 0.03]  # annealing lowest, x1 on top
     assert [float(np.squeeze(line.get_xdata())) for line in dots] == [0.004, 0.01, 0.01, 0.9]
-    assert "with × 1 the true one is 30 times as large. It is more than 4 times as large with × 1 (orange)" in said
+    assert (
+        "With × 1 the true error is 30.0 times as large as the stated one. It is more than 4 times as large with × 1 (orange)"
+        in said
+    )
     assert "above 0.7 for 90.0 %, 45.0 %, 22.5 % of the images" in said
     assert said.endswith("of the median image are 10, 20, 40.")
 

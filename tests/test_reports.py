@@ -182,7 +182,7 @@ def test_a_page_says_how_far_the_estimate_can_be_trusted(project):
         "the worst (image 0) 2.0; the largest weight makes up 35.0 % of the sum in the median, 60.0 % at most",
         "finds these 8 test images 0.12 ± 0.03 nats likelier than the headline",
         "the two bounds are 0.21 ± 0.04 nats apart",
-        "log p(x) lies 2.50 nats above the ELBO (dotted). 1.75 of them are the family's",
+        "log p(x) lies 2.50 nats above the ELBO (dotted). 1.75 of them, at most, are the family's",
     ):
         assert part in page
     for name in ("Annealing", "Pareto", "proposal", "calibration.html"):

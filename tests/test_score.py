@@ -6,6 +6,7 @@ import sys
 
 import models as small
 import numpy as np
+import pandas as pd
 import pytest
 from known import Gaussian
 from scipy.special import expit, logsumexp
@@ -244,3 +245,50 @@ def test_a_tile_does_not_depend_on_how_many_images_there_are():
     sampler = importance.Importance(model, 0)
     whole, few = sampler.estimate(x, 200), sampler.estimate(x[:5], 200)
     np.testing.assert_array_equal(whole.log_prob[:5], few.log_prob)
+
+
+def test_the_width_is_chosen_with_other_noise_than_the_estimate_has():
+    model, images = calibration.line(10)
+    sampler = importance.Importance(model, 0)
+    assert not np.array_equal(sampler.noise(0, 0)["q"]["z"], sampler.noise(0, 0, "sweep")["q"]["z"])
+    row = sampler.sweep(images.test.x, 500, [4.0])[0]
+    assert not np.any(row["log_prob"] == sampler.estimate(images.test.x, 500, 4.0).log_prob)
+
+
+def test_errors_of_several_seeds_are_those_of_their_mean():
+    found = summary.over_seeds(pd.DataFrame({"gain": [1.0, 3.0, np.nan], "gain_se": [0.3, 0.4, np.nan], "none": np.nan}))
+    assert found == {"gain": 2.0, "gain_se": pytest.approx(0.25)}
+
+
+@pytest.mark.parametrize(
+    "changed, said",
+    [
+        ({}, ""),
+        (
+            {"annealed_gain_nats": 0.2, "annealed_gain_se": 0.01},
+            "annealing finds the images 0.20 nats likelier: the headline is",
+        ),
+        ({"annealed_gain_nats": 0.2, "annealed_gain_se": 0.06}, ""),
+        ({"annealed_gain_nats": 0.2, "annealed_gain_se": 0.01, "direction": "exact"}, "likelier: one of the two is wrong"),
+        ({"bdmc_gap_nats": 0.6}, "annealing is 0.60 nats unsure"),
+        ({"heavy_tailed": 0.6}, "the weights of 60 % of the images are heavy-tailed"),
+        ({"heavy_tailed": 0.6, "annealed_gain_nats": 0.0, "annealed_gain_se": 0.1}, ""),
+        ({"ess": 2.0}, "fewer than 5 draws count for 100 % of the images"),
+        ({"ess": 2.0, "estimator": "enumeration", "direction": "exact"}, ""),
+    ],
+)
+def test_what_is_doubtful_is_said_and_what_is_not_is_not(changed, said):
+    found = {"estimator": "importance", "direction": "nll_too_high", "heavy_tailed": 0.1} | changed
+    images = pd.DataFrame({"ess": [changed.get("ess", 50.0)] * 4})
+    estimates = pd.DataFrame({"estimator": [found["estimator"]], "nll_nats": [10.0], "nll_mc_se": [0.01]})
+    doubts = summary.doubts(found, images, estimates)
+    assert len(doubts) == bool(said)
+    assert said in "".join(doubts)
+
+
+def test_points_that_are_too_far_apart_are_said():
+    estimates = pd.DataFrame({"estimator": ["quadrature"], "nll_nats": [10.0], "nll_mc_se": [0.2]})
+    found = {"estimator": "quadrature", "direction": "exact"}
+    assert summary.doubts(found, pd.DataFrame({"ess": [np.nan]}), estimates) == [
+        "the points of the quadrature are too far apart, by 0.20 nats"
+    ]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Le, Lt, MinLen
 
 Draws = Annotated[int, Ge(10), Le(10_000_000)]
 
@@ -10,7 +10,7 @@ Draws = Annotated[int, Ge(10), Le(10_000_000)]
 def settings(
     *,
     draws: Draws | None = None,
-    scales: Annotated[list[Annotated[float, Gt(0)]], MinLen(1)] | None = None,
+    scales: Annotated[list[Annotated[float, Ge(1e-3), Le(1e3)]], MinLen(1)] | None = None,
     defensive: Annotated[float, Ge(0), Lt(1)] = 0.0,
     integral: Literal["enumeration", "quadrature", "gaussian"] | None = None,
     annealed: Annotated[int, Ge(2), Le(10_000_000)] | None = None,

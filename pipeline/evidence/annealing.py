@@ -39,7 +39,7 @@ class Steps:
 @dataclass(frozen=True)
 class Annealed:
     log_prob: np.ndarray  # per image: a lower bound on average, of the reverse an upper one
-    variance: np.ndarray  # over the estimator's noise: a jackknife over chains
+    variance: np.ndarray  # over the estimator's noise: a jackknife over chains, of the reverse given where these began
     accepted: np.ndarray  # the share of moves per temperature, over images and chains
 
 
@@ -218,13 +218,14 @@ class Annealing:
             accepted = accepted if exact is None else accepted[::-1]
             return {"log_prob": sign * found, "variance": variance, "accepted": accepted.T}
 
-        key = f"{name}-{self.chains}-{self.scale:g}-{len(steps.sizes)}"
+        key = f"{name}-{self.chains}-{float(self.scale)!r}-{len(steps.sizes)}"
         found = tiles(key, len(x), self.tile, compute, kept, progress)
         return Annealed(found["log_prob"], found["variance"], found["accepted"].mean(axis=0))
 
     def simulated(self, count: int):
         """Images that the model made, and the z of each: an exact draw from p(z | x)."""
-        noise = self.model.noise(count, generator(self.seed, "simulated"))
+        made = [self.model.noise(1, generator(self.seed, "simulated", image)) for image in range(count)]
+        noise = keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *made)
         return backend.compiled(lambda noise: (self.model.sample(noise), self.model.prior(noise)))(noise)
 
 

@@ -3,7 +3,8 @@
     log p(x) - ELBO(q) = [log p(x) - ELBO(q*)] + [ELBO(q*) - ELBO(q)]
 
 q* is the best posterior of the same family for this one image. The first part, approximation, is the family's; the second,
-amortisation, is what an encoder loses that answers for all images at once.
+amortisation, is what an encoder loses that answers for all images at once. q* is sought by a few hundred steps and may be
+missed by a little: what is found of amortisation is at least so much, and approximation at most.
 """
 
 import keras

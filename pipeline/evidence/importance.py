@@ -35,7 +35,7 @@ class Estimates:
 
     log_prob: np.ndarray  # L_draws
     elbo: np.ndarray  # L_1
-    variance: np.ndarray  # of log_prob over the estimator's noise: a jackknife over ten or more groups of draws
+    variance: np.ndarray  # of log_prob over the estimator's noise: a jackknife over ten groups of draws
     ess: np.ndarray  # effective sample size, (sum w)^2 / sum w^2
     max_weight: np.ndarray  # the largest share that one draw has of the sum
     pareto_k: np.ndarray  # shape of the weights' tail; above 0.7 the number cannot be relied on, NaN where there is no tail
@@ -68,22 +68,24 @@ class Importance:
         proposal = ops.logaddexp(model.log_q(q, z, scale) + np.log1p(-share), prior + np.log(share))
         return model.log_likelihood(x, z) + prior - proposal
 
-    def noise(self, image: int, unit: int) -> dict:
-        rng = generator(self.seed, "importance", image, unit)
+    def noise(self, image: int, unit: int, name: str = "importance") -> dict:
+        rng = generator(self.seed, name, image, unit)
         found = {"q": self.model.eps(UNIT, rng)}
         return found | ({"which": uniforms((UNIT,), rng)} if self.defensive else {})
 
     def sweep(self, valid: np.ndarray, draws: int, scales: list[float]) -> list[dict]:
         """The bound on validation images by the width of the proposal, a row for each."""
         some, draws = valid[:SWEPT], min(draws, SWEEP_DRAWS)
-        found = [self.estimate(some, draws, scale).log_prob for scale in scales]
+        found = [self.estimate(some, draws, scale, name="sweep").log_prob for scale in scales]
         return [
             {"scale": scale, "draws": draws, "images": len(some), "log_prob": each}
             for scale, each in zip(scales, found, strict=True)
         ]
 
-    def estimate(self, x: np.ndarray, draws: int, scale: float = 1.0, kept: Kept | None = None, progress=silent) -> Estimates:
-        """Encodes each image once; memory grows neither with the number of images nor, but for its root, with draws."""
+    def estimate(
+        self, x: np.ndarray, draws: int, scale: float = 1.0, kept: Kept | None = None, progress=silent, name="importance"
+    ) -> Estimates:
+        """Encodes each image once; memory grows not with the number of images, and with draws by a few bytes for ten."""
         spec = self.model.spec
         cost = spec.dims * (spec.levels or 1)  # at most: floats that one draw for one image decodes
         block = max(size for size in (1, 10, 100) if size == 1 or (size <= draws // 10 and size * cost <= MEMORY))
@@ -94,15 +96,15 @@ class Importance:
             q = self.posterior(images)
             for first in range(0, draws, block):
                 if first % UNIT == 0:
-                    made = [self.noise(int(image), first // UNIT) for image in index]
+                    made = [self.noise(int(image), first // UNIT, name) for image in index]
                     unit = keras.tree.map_structure(lambda *leaves: np.stack(leaves, axis=1), *made)
                 at = first % UNIT
                 eps = keras.tree.map_structure(lambda leaf, at=at: leaf[at : at + block], unit)
                 sums.add(self.weigh(images, q, eps, np.float32(scale)).astype("float64"))
             return sums.finish()
 
-        name = f"importance-{scale:g}-{self.defensive:g}-{draws}"
-        found = tiles(name, len(x), tile, compute, {} if kept is None else kept, progress)
+        key = f"{name}-{float(scale)!r}-{self.defensive!r}-{draws}"
+        found = tiles(key, len(x), tile, compute, {} if kept is None else kept, progress)
         curve = {int(name[2:]): found.pop(name) for name in [*found] if name.startswith("L_")}
         return Estimates(**found, curve=dict(sorted(curve.items())))
 

@@ -12,7 +12,7 @@ BOOTSTRAP = 10_000
 FEW, SOME = 5, 0.05  # an effective sample size, and the share of images that may have less before it is said
 LOOSE, ERRORS = 0.05, 4  # nats, and standard errors, by which two estimates may differ
 WIDE = 0.5  # nats between the two bounds of annealing, from which on it says little
-HEAVY = 0.7  # Pareto's k: above, importance sampling cannot be relied on
+HEAVY, MANY = 0.7, 0.5  # Pareto's k: above, the stated error cannot be relied on; the share of images of which that is said
 
 
 def bits_per_dim(nll_nats: float, spec: Spec) -> float:
@@ -61,7 +61,7 @@ def headline(
         found |= {"ess_median": float(images.ess.median()), "ess_min": float(images.ess.min())}
         found["heavy_tailed"] = float((images.pareto_k > HEAVY).mean())
         found["k_slope_nats"] = slope(tables["k_curve"])
-    found |= {name: float(value) for name, value in tables["checks"].drop(columns="seed").mean().dropna().items()}
+    found |= over_seeds(tables["checks"].drop(columns="seed"))
     found |= {key: baselines[key] for key in ("independent_nats", "chain_nats")}
     given = estimates[estimates.estimator == "exact, given class"]
     if len(given):
@@ -78,20 +78,31 @@ def headline(
     return found | {"flags": ", ".join(flags)}
 
 
+def over_seeds(table: pd.DataFrame) -> dict[str, float]:
+    """Means; of errors that of a mean, since each seed has noise of its own."""
+    found = {name: values.dropna() for name, values in table.items()}
+    return {
+        name: float(np.sqrt(np.square(values).sum()) / len(values) if name.endswith("_se") else values.mean())
+        for name, values in found.items()
+        if len(values)
+    }
+
+
 def slope(curve: pd.DataFrame) -> float:
     """By how much the bound still falls, per ten times as many draws, at the end of the curve."""
     curve = curve.groupby("k").nll_nats.mean()
     if len(curve) < 2:
         return 0.0
-    (a, high), (b, low) = curve.items() if len(curve) == 2 else curve.iloc[-2:].items()
+    (a, high), (b, low) = curve.iloc[-2:].items()
     return float((high - low) / math.log10(b / a))
 
 
 def doubts(found: dict, images: pd.DataFrame, estimates: pd.DataFrame) -> list[str]:
     """Where the headline is seen not to be trusted: hardly any draws count, or a better estimate says otherwise."""
-    said, by = [], estimates.groupby("estimator")[["nll_nats", "nll_mc_se"]].mean()
+    said = []
+    by = pd.DataFrame({name: over_seeds(rows[["nll_nats", "nll_mc_se"]]) for name, rows in estimates.groupby("estimator")}).T
     few = float((images.ess < FEW).mean())
-    if few > SOME:
+    if few > SOME and found["estimator"] == "importance":
         said.append(f"fewer than {FEW} draws count for {100 * few:.0f} % of the images")
     truth = {"enumeration": "the sum over all codes", "quadrature": "quadrature", "exact": "the closed form"}
     for name in truth.keys() & set(by.index):
@@ -99,9 +110,15 @@ def doubts(found: dict, images: pd.DataFrame, estimates: pd.DataFrame) -> list[s
             apart = by.nll_nats["importance"] - by.nll_nats[name]
             if abs(apart) > max(ERRORS * by.nll_mc_se["importance"], LOOSE):
                 said.append(f"importance sampling disagrees with {truth[name]} by {apart:.2f} nats")
+    if "quadrature" in by.index and by.nll_mc_se["quadrature"] > LOOSE:
+        said.append(f"the points of the quadrature are too far apart, by {by.nll_mc_se['quadrature']:.2f} nats")
     gain = found.get("annealed_gain_nats", 0.0)
     if gain > max(ERRORS * found.get("annealed_gain_se", 0.0), LOOSE):
-        said.append(f"annealing finds the images {gain:.2f} nats likelier: the headline is too high")
+        word = "one of the two is wrong" if found["direction"] == "exact" else "the headline is too high"
+        said.append(f"annealing finds the images {gain:.2f} nats likelier: {word}")
+    heavy = found.get("heavy_tailed", 0.0)
+    if heavy > MANY and found["estimator"] == "importance" and "annealed_gain_nats" not in found:
+        said.append(f"the weights of {100 * heavy:.0f} % of the images are heavy-tailed, and nothing else looked at them")
     if found.get("bdmc_gap_nats", 0.0) > WIDE:
         said.append(f"annealing is {found['bdmc_gap_nats']:.2f} nats unsure of images that the model made itself")
     return said

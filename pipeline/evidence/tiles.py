@@ -21,10 +21,12 @@ def tiles(name: str, count: int, size: int, compute: Callable, kept: Kept, progr
     parts, started, new = [], time.monotonic(), 0
     for first in range(0, count, size):
         key, last = f"{name}-{first}", min(first + size, count)
-        if key not in kept:
+        part = kept.get(key)
+        if part is None:
             index = np.minimum(np.arange(first, first + size), count - 1)
-            kept[key] = {what: np.asarray(values)[: last - first] for what, values in compute(index).items()}
+            part = {what: np.asarray(values)[: last - first] for what, values in compute(index).items()}
+            kept[key] = part
             new += last - first
-        parts.append(kept[key])
+        parts.append(part)
         progress(last, (time.monotonic() - started) / max(new, 1) * (count - last))
     return {what: np.concatenate([part[what] for part in parts]) for what in parts[0]}

@@ -14,7 +14,7 @@ PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f} %")
 
 def annealed(likelihood: pd.DataFrame, evidence: dict, colour: str):
     """By how much annealing finds each image likelier than the headline does."""
-    first = first_seed(likelihood)
+    first = likelihood.groupby("image", as_index=False)[["annealed_nats", "log_prob_nats"]].mean()  # over seeds
     first = first[first.annealed_nats.notna()]
     gain = first.annealed_nats - first.log_prob_nats
     figure, axes = panel("NLL of an image, nats", "how much likelier annealing finds it, nats")
@@ -38,7 +38,7 @@ def annealed(likelihood: pd.DataFrame, evidence: dict, colour: str):
     if evidence["direction"] == "exact":
         text += "The headline is exact, so what is not chance is annealing's error."
     else:
-        text += "Both come out too low on average, so the higher of the two is nearer the truth."
+        text += "Both are bounds from below" + (", so the higher of the two is probably nearer the truth." if clear else ".")
     return figure, "How much likelier annealing finds each test image than the headline", text
 
 
@@ -90,7 +90,8 @@ def gap(evidence: dict, images: int, colour: str):
     axes.set_xlabel("nats per image by which the ELBO stays below log p(x)")
     text = (
         f"On the {count(images)} test images that are annealed, log p(x) lies {nats(whole)} nats above the ELBO (dotted). "
-        f"{nats(family)} of them are the family's: even its best member for each image ends there. {nats(encoder)} are the "
-        "encoder's, which has one answer ready for every image instead of seeking the best for each."
+        f"{nats(family)} of them, at most, are the family's: even its best member for each image ends there. "
+        f"{nats(encoder)}, at least, are the encoder's, which has one answer ready for every image instead of seeking the "
+        "best for each."
     )
     return figure, "What the ELBO lacks of log p(x): approximation and amortisation", text

@@ -76,7 +76,7 @@ def failed(found: dict) -> str:
         f"{small(abs(chosen['bias_nats']))} and states {small(chosen['claimed_se'])}."
     )
     if "narrow" in found and "annealed_gain_nats" in found["narrow"]:
-        flagged = found["narrow"]["flags"]
+        flagged = "likelier" in found["narrow"]["flags"]
         text += (
             f" Annealing, started from the narrow one, finds the images {nats(found['narrow']['annealed_gain_nats'])} nats "
             f"likelier, {'and such a run is flagged' if flagged else 'yet such a run is not flagged'}."
@@ -112,8 +112,8 @@ def honesty(found: dict):
     heavy = [percent(line[f"importance, x{w:g}"]["heavy_tailed"]) for w in tried]
     effective = [f"{line[f'importance, x{w:g}']['ess_median']:,.0f}" for w in tried]
     text = (
-        f"The stated error does not tell: with × {tried[0]:g} the true one is {ratio:,.0f} times as large. It is more than "
-        f"{FALSE} times as large with {', '.join(false) or 'none'} (orange). What does tell is Pareto's k, from narrow to wide "
-        f"above 0.7 for {', '.join(heavy)} of the images; the effective draws of the median image are {', '.join(effective)}."
+        f"With × {tried[0]:g} the true error is {ratio:,.1f} times as large as the stated one. It is more than {FALSE} times "
+        f"as large with {', '.join(false) or 'none'} (orange). Pareto's k is, from narrow to wide, above 0.7 for "
+        f"{', '.join(heavy)} of the images; the effective draws of the median image are {', '.join(effective)}."
     )
     return figure, "Stated and true error of importance sampling by the width of its proposal, and of annealing", text

@@ -60,8 +60,8 @@ def k_curve(curve: pd.DataFrame, evidence: dict, colour: str, exact: float | Non
     if len(first) > 2:
         step = first.iloc[-2]
         text += f"; the last step, from {count(int(step.k))}, takes {nats(step.nll_nats - most.nll_nats)} of it"
-    if "k_slope_nats" in evidence and len(first) > 1:
-        text += f", which is {nats(evidence['k_slope_nats'])} for ten times as many draws"
+        fall = (step.nll_nats - most.nll_nats) / np.log10(most.k / step.k)
+        text += f", which is {nats(fall)} for ten times as many draws"
     if exact is not None:
         text += f"; {nats(most.nll_nats - exact)} above the sum over all codes"
     off = f". Bars: 95 %. Off the chart: {', '.join(far)}." if far else ". Bars: 95 %."
