@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,7 @@ class Finished(MutableMapping):
         try:
             with np.load(self.folder / f"{name}.npz", allow_pickle=False) as arrays:
                 return dict(arrays)
-        except FileNotFoundError:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or cut off by a loss of power: not finished
             raise KeyError(name) from None
 
     def __delitem__(self, name: str) -> None:

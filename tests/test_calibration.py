@@ -44,7 +44,7 @@ def test_where_all_holds_nothing_is_broken():
         (("line", "importance", "bias_nats"), -0.16, "importance: off the truth"),
         (("plane", "importance", "bias_nats"), -0.021, "importance: off the truth"),
         (("line", "gap", "nats"), 0.51, "annealing: gap"),
-        (("line", "gap", "inside"), 0.91, "annealing: share"),
+        (("line", "gap", "inside"), 0.94, "annealing: share"),
         (("codes", "bound", "highest_nats"), 0.1, "bound of one code map"),
         (("pixels", "total"), 1.001, "probabilities of all images"),
         (("narrow", "flags"), "", "a proposal that is too narrow"),

@@ -62,6 +62,5 @@ def test_a_trained_prior_is_shorter_than_independent_codes(run):
 
 
 def test_the_truth_lay_between_the_bounds_of_annealing_for_95_percent_of_the_images():
-    """Of the default profile, without the allowance for chance that fewer images need."""
     found = json.loads((PROFILES["default"] / "results" / "calibration.json").read_text(encoding="utf-8"))
     assert all(found[case]["gap"]["inside"] >= 0.95 for case in ("line", "plane"))

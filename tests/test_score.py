@@ -1,22 +1,15 @@
 """What is asked of a trained model: chosen on validation images, equal to plain numpy, and never done twice."""
 
-import os
-import subprocess
-import sys
-
-import models as small
 import numpy as np
-import pandas as pd
 import pytest
 from known import Gaussian
 from scipy.special import expit, logsumexp
 
-from pipeline import Refusal, calibration, evidence, models, store, training
+from pipeline import Refusal, calibration, evidence, models, training
 from pipeline.base import generator
 from pipeline.data import digits
 from pipeline.data.store import Images, Split
 from pipeline.evidence import importance, score, summary
-from pipeline.params import ROOT
 
 pytestmark = pytest.mark.backend
 BASELINES = {"independent_nats": np.inf, "chain_nats": None}
@@ -152,143 +145,9 @@ def test_draws_from_the_prior_bound_the_weights_and_bias_nothing():
     assert np.all(w <= most + 1e-3)
 
 
-def test_an_estimate_goes_on_where_it_was_stopped(tmp_path):
-    """Tiles that are there are not computed, and the numbers have the same bytes."""
-    model, images = calibration.line(100)
-    wished = {"draws": 300, "scales": [4.0], "annealed": 40, "temperatures": 20, "chains": 4}
-    whole = asked(model, images, **wished)
-    started = []
-
-    def stop(done, left):
-        started.append(done)
-        if len(started) == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), store.unfinished("estimate", "r", "f") as folder:
-        asked(model, images, store.Finished(folder), stop, **wished)
-    with store.unfinished("estimate", "r", "f") as folder:
-        assert len(store.Finished(folder)) == 5  # two tiles of the estimate, two of the bound, one of annealing
-        before = {name: (folder / f"{name}.npz").stat().st_mtime_ns for name in store.Finished(folder)}
-        again = asked(model, images, store.Finished(folder), **wished)
-        assert {name: (folder / f"{name}.npz").stat().st_mtime_ns for name in before} == before
-    for name, table in whole.items():
-        assert table.equals(again[name]), name
-    assert not (store.SCRATCH / "estimate" / "r").exists()
-
-
-def test_what_other_inputs_left_is_not_used():
-    with pytest.raises(KeyboardInterrupt), store.unfinished("estimate", "s", "old") as folder:
-        store.Finished(folder)["tile"] = {"x": np.ones(2)}
-        raise KeyboardInterrupt
-    with store.unfinished("estimate", "s", "new") as folder:
-        assert "tile" not in store.Finished(folder)
-    assert not (store.SCRATCH / "estimate" / "s").exists()
-
-
-MEMORY = """
-import resource
-import numpy as np
-from pipeline import backend
-backend.start(backend="tensorflow", threads=2, precision="float32")
-from pipeline import models
-from pipeline.evidence.importance import Importance
-spec = {"shape": [14, 14, 1], "levels": 2, "classes": None}
-network = {"latent": 8, "body": "dense", "widths": [64], "likelihood": "bernoulli"}
-sampler = Importance(models.build("latent", "vae", spec, network, 0), 0)
-x = (np.random.default_rng(0).random((1000, 14, 14, 1)) < 0.3).astype("uint8")
-most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-sampler.estimate(x[:100], 1000)
-before = most()
-sampler.estimate(x[:100], 10000)
-more_draws = most() - before
-sampler.estimate(x, 1000)
-print(more_draws, most() - before - more_draws)
-"""
-
-
-def test_memory_grows_neither_with_draws_nor_with_images():
-    env = os.environ | {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", MEMORY], env=env, capture_output=True, text=True, check=True, cwd=ROOT)
-    more_draws, more_images = map(float, done.stdout.split())
-    assert more_draws < 50
-    assert more_images < 50
-
-
-def test_pareto_k_is_the_shape_of_a_known_tail():
-    """Of exact Pareto draws; and of all weights the tail alone is kept."""
-    rng = np.random.default_rng(0)
-    for shape in (0.2, 0.5, 1.0):
-        sums = importance.Sums(5000, 100, 20)
-        w = rng.pareto(1 / shape, (5000, 20))
-        for block in np.split(np.log1p(w), 50):
-            sums.add(block)
-        assert np.mean(sums.finish()["pareto_k"]) == pytest.approx(shape, abs=0.12)
-        assert len(sums.largest) < 5000
-    assert np.isnan(importance.pareto_k(np.zeros(1000)))
-    assert np.isnan(importance.pareto_k(np.zeros(3)))
-
-
-def test_a_tile_does_not_depend_on_how_many_images_there_are():
-    """So that a few images at a time, or on several machines, give the bytes of all at once."""
-    model = small.perturbed(
-        models.build(
-            "latent",
-            "vae",
-            {"shape": [4, 4, 1], "levels": 2, "classes": None},
-            {"latent": 2, "body": "dense", "widths": [8], "likelihood": "bernoulli"},
-            0,
-        ),
-        0,
-        0.3,
-    )
-    x = small.images(model, 70)
-    sampler = importance.Importance(model, 0)
-    whole, few = sampler.estimate(x, 200), sampler.estimate(x[:5], 200)
-    np.testing.assert_array_equal(whole.log_prob[:5], few.log_prob)
-
-
 def test_the_width_is_chosen_with_other_noise_than_the_estimate_has():
     model, images = calibration.line(10)
     sampler = importance.Importance(model, 0)
     assert not np.array_equal(sampler.noise(0, 0)["q"]["z"], sampler.noise(0, 0, "sweep")["q"]["z"])
     row = sampler.sweep(images.test.x, 500, [4.0])[0]
     assert not np.any(row["log_prob"] == sampler.estimate(images.test.x, 500, 4.0).log_prob)
-
-
-def test_errors_of_several_seeds_are_those_of_their_mean():
-    found = summary.over_seeds(pd.DataFrame({"gain": [1.0, 3.0, np.nan], "gain_se": [0.3, 0.4, np.nan], "none": np.nan}))
-    assert found == {"gain": 2.0, "gain_se": pytest.approx(0.25)}
-
-
-@pytest.mark.parametrize(
-    "changed, said",
-    [
-        ({}, ""),
-        (
-            {"annealed_gain_nats": 0.2, "annealed_gain_se": 0.01},
-            "annealing finds the images 0.20 nats likelier: the headline is",
-        ),
-        ({"annealed_gain_nats": 0.2, "annealed_gain_se": 0.06}, ""),
-        ({"annealed_gain_nats": 0.2, "annealed_gain_se": 0.01, "direction": "exact"}, "likelier: one of the two is wrong"),
-        ({"bdmc_gap_nats": 0.6}, "annealing is 0.60 nats unsure"),
-        ({"heavy_tailed": 0.6}, "the weights of 60 % of the images are heavy-tailed"),
-        ({"heavy_tailed": 0.6, "annealed_gain_nats": 0.0, "annealed_gain_se": 0.1}, ""),
-        ({"ess": 2.0}, "fewer than 5 draws count for 100 % of the images"),
-        ({"ess": 2.0, "estimator": "enumeration", "direction": "exact"}, ""),
-    ],
-)
-def test_what_is_doubtful_is_said_and_what_is_not_is_not(changed, said):
-    found = {"estimator": "importance", "direction": "nll_too_high", "heavy_tailed": 0.1} | changed
-    images = pd.DataFrame({"ess": [changed.get("ess", 50.0)] * 4})
-    estimates = pd.DataFrame({"estimator": [found["estimator"]], "nll_nats": [10.0], "nll_mc_se": [0.01]})
-    doubts = summary.doubts(found, images, estimates)
-    assert len(doubts) == bool(said)
-    assert said in "".join(doubts)
-
-
-def test_points_that_are_too_far_apart_are_said():
-    estimates = pd.DataFrame({"estimator": ["quadrature"], "nll_nats": [10.0], "nll_mc_se": [0.2]})
-    found = {"estimator": "quadrature", "direction": "exact"}
-    assert summary.doubts(found, pd.DataFrame({"ess": [np.nan]}), estimates) == [
-        "the points of the quadrature are too far apart, by 0.20 nats"
-    ]
