@@ -1,4 +1,4 @@
-"""What a code is good for: linear probes with few labels beside raw pixels and PCA, active units, reconstruction error."""
+"""What a code is good for: linear probes with few labels beside raw pixels and PCA, active units. What a sample repeats."""
 
 import warnings
 
@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -52,3 +53,10 @@ def principal_components(train: np.ndarray, test: np.ndarray, size: int) -> tupl
     size = min(size, *train.shape)
     pca = PCA(size, svd_solver="full").fit(train)
     return pca.transform(train), pca.transform(test)
+
+
+def nearest(x: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The training image that is nearest to each image of x [N], and the root mean squared difference of their pixels [N]."""
+    flat, known = (images.reshape(len(images), -1).astype("float64") for images in (x, train))
+    index, distance = pairwise_distances_argmin_min(flat, known)
+    return index, distance / np.sqrt(flat.shape[1])

@@ -15,6 +15,7 @@ def draw(run: str) -> None:
     settings = params.read()
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
+    from pipeline import cost
     from pipeline.base import Autoregressive, Discrete, Encodes, Latent, Samples, generator
 
     images = data_store.read(store.data(chosen["data"]))
@@ -26,11 +27,15 @@ def draw(run: str) -> None:
     elif isinstance(model, Samples):
         sample = backend.compiled(model.sample, fused=isinstance(model, Discrete))  # whose prior draws code by code
         gallery["samples"] = sample(model.noise(SAMPLES, generator(seed, "samples")))
+    train_x = data_store.training_images(images)
+    if isinstance(model, Samples):
+        found["sample_multiply_adds"] = cost.multiply_adds(model.sample, model.noise(1, generator(seed, "samples")))
+        more, facts = neighbours(gallery["samples"], images, train_x)
+        gallery, found = gallery | more, found | facts
     if isinstance(model, Encodes):
-        train_x = data_store.training_images(images)
         codes = {"train": backend.batched(model.encode)(train_x), "test": backend.batched(model.encode)(images.test.x)}
         more, facts = reconstructions(model, images, codes["test"])
-        gallery, found = gallery | more, {"latent": codes["train"].shape[1]} | facts
+        gallery, found = gallery | more, found | {"latent": codes["train"].shape[1]} | facts
         if isinstance(model, Discrete):
             more, facts = compression(model, images, train_x)
             gallery, found = gallery | more, found | facts
@@ -66,6 +71,15 @@ def pixel_by_pixel(model, x: np.ndarray, seed: int) -> dict:
         draw = backend.compiled(model.sample, fused=True)
         found["class_samples"] = draw(model.noise(len(y), generator(seed, "class samples")), y)
     return found
+
+
+def neighbours(samples: np.ndarray, images, train_x: np.ndarray) -> tuple[dict, dict]:
+    """The training image nearest to each sample, and whether samples are nearer to one than test images are: copies are."""
+    scale, test = 1 if images.levels is None else images.levels - 1, np.asarray(images.test.x)
+    with threadpool_limits(limits=1):
+        (index, sampled), (_, held_out) = (representation.nearest(x, train_x) for x in (samples, test))
+    facts = {"nearest_rms": float(np.median(sampled)) / scale, "nearest_test_rms": float(np.median(held_out)) / scale}
+    return {"nearest": np.asarray(train_x)[index]}, facts
 
 
 def reconstructions(model, images, codes: np.ndarray) -> tuple[dict, dict]:

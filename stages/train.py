@@ -19,20 +19,21 @@ def train(run: str) -> None:
     settings = params.read()
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
-    from pipeline import models, training
+    from pipeline import cost, models, training
 
     folder = store.data(chosen["data"])
     images, meta = data_store.read(folder), data_store.read_meta(folder)
     spec = {key: meta[key] for key in ("shape", "levels", "classes")}
-    histories = []
+    histories, one = [], data_store.training_images(images)[:1]
     with store.writing(store.weights(run)) as weights:
         for seed in chosen["seeds"]:
             print(f"{run}, seed {seed}", flush=True)
             try:
                 model = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
-                parts = {}
+                parts, costs = {}, []
                 for phase, how in phases(model, chosen["training"]).items():
                     parts[phase] = pd.DataFrame(training.fit(model, images, seed, phase, **how)).assign(phase=phase)
+                    costs.append(parts[phase].step.iloc[-1] * cost.of_step(model, one, images.train.y, how["batch_size"]))
             except Refusal as refusal:
                 raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
             bare = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
@@ -45,10 +46,12 @@ def train(run: str) -> None:
     store.write_csv(store.result(run, "history.csv"), history[[*FIRST, *terms]])
     last = [part for part in histories if part.phase.iloc[0] == model.phases[-1]]  # whose loss is the model's
     best = [part.loc[part.valid_loss.idxmin()] for part in last]
+    steps = int(sum(part.step.iloc[-1] for part in parts.values()))
     summary = {
         "parameters": sum(int(np.prod(weight.shape)) for weight in bare.trainable_weights),
         "epochs": sum(len(part) for part in parts.values()),
-        "steps": int(sum(part.step.iloc[-1] for part in parts.values())),
+        "steps": steps,
+        "step_multiply_adds": int(sum(costs) // steps),
         "best_epoch": int(best[0].epoch),  # of the first seed
         "train_loss": float(np.mean([row.loss for row in best])),
         "valid_loss": float(np.mean([row.valid_loss for row in best])),

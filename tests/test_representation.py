@@ -51,3 +51,12 @@ def test_principal_components_are_uncorrelated_and_ordered(rng):
     assert np.all(np.diff(np.diag(covariance)) < 0)
     assert test.shape == (100, 3)
     assert representation.principal_components(x, x, 50)[0].shape == (300, 6)
+
+
+def test_the_nearest_training_image_is_found_with_its_distance(rng):
+    train = rng.integers(0, 17, (50, 4, 4, 1)).astype("uint8")
+    x = train[[7, 30]].copy()
+    x[1, 0, 0, 0] ^= 8
+    index, distance = representation.nearest(x, train)
+    assert list(index) == [7, 30]
+    assert distance == pytest.approx([0.0, np.sqrt(64 / 16)])

@@ -77,6 +77,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "parameters": ("", "trainable numbers"),
             "epochs": ("", "that were run"),
             "steps": ("", "of the optimizer"),
+            "step_multiply_adds": ("", "in the products and convolutions of a step, there and back; the mean over steps"),
             "best_epoch": ("", "the one with the least validation loss, of the first seed"),
             "train_loss": ("as the loss", "in the best epoch, the mean over seeds"),
             "valid_loss": ("as the loss", "the least one, the mean over seeds"),
@@ -105,6 +106,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
         "Arrays for the pages, of the first seed; each there if the model can.",
         {
             "samples": ("units of x", "images drawn from the model"),
+            "nearest": ("units of x", "the training image that is nearest to each of `samples`, by squared difference"),
             "originals": ("units of x", "the first test images"),
             "reconstructions": ("units of x", "their means given their codes"),
             "traversals": (
@@ -122,8 +124,14 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
         },
     ),
     "results/<run>/representation.json": (
-        "What the codes are good for, of the first seed; nothing where there are none.",
+        "What the samples and codes are good for, of the first seed; nothing where there are none.",
         {
+            "sample_multiply_adds": ("", "in the products and convolutions of drawing one image"),
+            "nearest_rms": (
+                "unit scale",
+                "root mean squared difference per pixel of a sample and the nearest training image, the median of the samples",
+            ),
+            "nearest_test_rms": ("unit scale", "the same of the test images: samples that are much nearer are copies"),
             "latent": ("", "numbers in a code"),
             "reconstruction_mse": (
                 "unit scale, squared",

@@ -96,11 +96,11 @@ class Gated(keras.layers.Layer):
 
     def pixel(self, kernels, left, term, carried):
         """left [B, r E], term [L, B, 2F] -> features [B, F] at one position, and what to carry."""
-        u, activations = left @ kernels[0] + self.left.bias, []
+        u, activations = ops.matmul(left, kernels[0]) + self.left.bias, []
         for n, before in enumerate(carried):
             activations.append(ops.elu(u))
             both = ops.concatenate([before, activations[-1]], axis=-1)
-            u = u + self.out[n](gate(both @ kernels[n + 1] + self.horizontal[n].bias + term[n]))
+            u = u + self.out[n](gate(ops.matmul(both, kernels[n + 1]) + self.horizontal[n].bias + term[n]))
         return u, activations
 
     def kept(self, batch: int, width: int):
@@ -181,11 +181,11 @@ class Plain(keras.layers.Layer):
         return [layer.beside() for layer in (self.first, *self.masked)]
 
     def pixel(self, kernels, left, term, carried):
-        u, activations = left @ kernels[0] + self.first.bias + term["first"][0], []
+        u, activations = ops.matmul(left, kernels[0]) + self.first.bias + term["first"][0], []
         for n, before in enumerate(carried):
             activations.append(ops.relu(self.narrow[n](ops.relu(u))))
             both = ops.concatenate([before, activations[-1]], axis=-1)
-            a = both @ kernels[n + 1] + self.masked[n].bias + term["blocks"][n]
+            a = ops.matmul(both, kernels[n + 1]) + self.masked[n].bias + term["blocks"][n]
             u = u + self.wide[n](ops.relu(a))
         return u, activations
 
