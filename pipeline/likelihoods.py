@@ -18,6 +18,7 @@ from pipeline.base import Spec
 from pipeline.distributions import cell_edges, log_normal_cdf, log_normal_mass, normal, normal_quantile
 
 IMAGE = (-3, -2, -1)
+OPEN, WIDE = 1e30, 46.0  # how far the cells at the ends reach; the largest log s, for which that is still far
 LikelihoodName = Literal["bernoulli", "categorical", "normal", "discretised-normal", "logistic-mixture"]
 Variance = Literal["shared", "pixel", "image"]
 
@@ -190,20 +191,18 @@ class LogisticMixture(Likelihood):
 
     def log_masses(self, x, mean, log_scale):
         """log P(x | k) [..., M]: s(b) - s(a) = s(b) s(-a) (1 - exp(a - b)), which neither cancels nor underflows."""
-        inverse = ops.exp(-log_scale)
-        low, high = (x - self.half - mean) * inverse, (x + self.half - mean) * inverse
-        edge = 1.0 - 0.5 * self.half
-        left, right = ops.where(x > edge, 0.0, ops.log_sigmoid(high)), ops.where(x < -edge, 0.0, ops.log_sigmoid(-low))
-        inside = ops.logical_and(x > -edge, x < edge)
-        return left + right + ops.where(inside, ops.log(-ops.expm1(-ops.maximum(2.0 * self.half * inverse, 1e-30))), 0.0)
+        inverse, edge = ops.exp(-ops.minimum(log_scale, WIDE)), 1.0 - 0.5 * self.half
+        below, above = ops.where(x < -edge, OPEN, self.half), ops.where(x > edge, OPEN, self.half)
+        low, high = (x - below - mean) * inverse, (x + above - mean) * inverse
+        return ops.log(-ops.expm1(-(below + above) * inverse)) - ops.softplus(-high) - ops.softplus(low)
 
     def log_probs(self, x, params):
         logits, means, scales, coefficients = self.parts(params)
         values = [value[..., None] for value in ops.unstack(self.spec.scaled(x), self.channels, axis=-1)]
-        total = ops.log_softmax(logits, axis=-1)
+        total = logits
         for c in range(self.channels):
             total = total + self.log_masses(values[c], self.shifted(means, coefficients, values[:c]), scales[c])
-        return ops.logsumexp(total, axis=-1)
+        return ops.logsumexp(total, axis=-1) - ops.logsumexp(logits, axis=-1)
 
     def below(self, mean, log_scale):
         """P(x <= l | k) for every level but the last [..., M, L - 1]."""
