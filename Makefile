@@ -2,6 +2,7 @@
 # PROFILE: default (params.yaml) or a folder of profiles/. BACKEND: tensorflow, or jax, which is installed only then.
 PROFILE ?= default
 BACKEND ?= tensorflow
+REV ?= HEAD~1
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # DVC's own choice, /var/tmp/dvc, is shared with every user of the machine.
@@ -20,7 +21,7 @@ endif
 # Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
 IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
 
-.PHONY: all setup setup-dev test mutants lint lock docs prune time bench open help
+.PHONY: all setup setup-dev test test-browser mutants lint lock docs prune time diff bench open serve help
 
 all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
 	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
@@ -37,6 +38,9 @@ ifeq ($(BACKEND),jax)
 else
 	.venv/bin/python -m pytest
 endif
+
+test-browser: setup-dev ## open every page of the last run in Chromium, on a phone and on a desk, light and dark, without a network
+	@$(IN) sh -c 'python -m pytest -n 0 tests/browser/pages.py'
 
 mutants: setup-dev ## make deliberate mistakes in the estimation of likelihoods: the tests must catch each
 	@.venv/bin/python -m tools.mutants
@@ -57,6 +61,9 @@ prune: setup ## remove what belongs to runs and data sets that params.yaml no lo
 time: setup ## what each stage took when it last ran, and what came from the cache
 	@$(IN) sh -c 'python -m tools.time'
 
+diff: setup ## a page of what changed between a commit (REV, the one before) and now
+	@$(if $(IN),echo "make diff knows the default profile only" >&2; exit 1,.venv/bin/python -m tools.diff $(REV))
+
 bench: setup ## how fast log p(x) is estimated and a PixelCNN draws images, against what a machine can do
 	@.venv/bin/python -m benchmarks.evidence
 	@.venv/bin/python -m benchmarks.sampling
@@ -64,6 +71,9 @@ bench: setup ## how fast log p(x) is estimated and a PixelCNN draws images, agai
 open: setup ## open the report in a browser
 	@$(IN) sh -c 'test -e reports/html/index.html || { echo "no report yet: run make" >&2; exit 1; }; \
 	    python -m webbrowser "file://$$PWD/reports/html/index.html"'
+
+serve: setup ## show the report at http://127.0.0.1:8000, to this machine only
+	@$(IN) sh -c 'python -m http.server --bind 127.0.0.1 --directory reports/html 8000'
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1 == "all" ? "" : $$1, $$2 }' Makefile

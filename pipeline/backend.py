@@ -90,7 +90,7 @@ def compiled(function, fused: bool = False):
     else:
         import tensorflow as tf
 
-        fast = tf.function(function, reduce_retracing=False, jit_compile=fused)
+        fast = tf.function(function, autograph=False, reduce_retracing=False, jit_compile=fused)
     return lambda *arguments: keras.tree.map_structure(np.asarray, fast(*arguments))
 
 

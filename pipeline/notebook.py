@@ -12,7 +12,7 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from pipeline import Refusal, store
-from pipeline.figures.parts import page
+from pipeline.figures.parts import code, page
 from pipeline.figures.style import css
 from pipeline.params import ROOT
 
@@ -68,6 +68,7 @@ def render(template: str, name: str, title: str, **parameters: str) -> str:
 
 def html(notebook, title: str) -> str:
     """nbconvert's bare template in a page of our own: its full ones load MathJax, require.js and mermaid from elsewhere."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(notebook.cells):
         cell["id"] = str(number)  # papermill gives the cell of parameters a random one
         if cell.cell_type == "code":
@@ -81,4 +82,4 @@ def html(notebook, title: str) -> str:
         exclude_anchor_links=True,
     )
     body, _ = exporter.from_notebook_node(notebook)
-    return page(title, body.strip(), css())
+    return page(title, body.strip() + code(sources), css())

@@ -18,18 +18,19 @@ def curves(runs: dict) -> pd.DataFrame:
 
     Without models that are trained given the class: their loss is -log p(x | y), which no other one's may stand beside.
     """
-    tables = [pd.DataFrame(columns=["run", "epoch", "valid_loss"])]
+    tables = [pd.DataFrame(columns=["data", "run", "epoch", "valid_loss"])]
     for row in probabilities(runs):
         if "given_class_nats" in row:
             continue
         history = pd.read_csv(store.result(row["run"], "history.csv"))
         last = history[(history.seed == history.seed.iloc[0]) & (history.phase == history.phase.iloc[-1])]
-        tables.append(last.assign(run=row["run"])[tables[0].columns])
+        tables.append(last.assign(data=row["data"], run=row["run"])[tables[0].columns])
     return pd.concat(tables[1:] or tables)
 
 
 def nlls(runs: dict) -> pd.DataFrame:
-    return pd.DataFrame(probabilities(runs), columns=["run", "data", "nll_nats", "nll_low", "nll_high", "estimator"])
+    table = pd.DataFrame(probabilities(runs), columns=["run", "data", "nll_nats", "nll_low", "nll_high", "estimator"])
+    return table.rename(columns={"nll_low": "low", "nll_high": "high"})  # as in paired.csv: both have the same chart
 
 
 def pairs(runs: dict) -> pd.DataFrame:

@@ -123,12 +123,13 @@ class Watched(Project):
 
 
 def smoke(folder: Path) -> Watched:
-    """The smoke profile, its first run of each model and first data set of each source, made from nothing and committed."""
+    """The smoke profile, its first run of each family and first data set of each source, made from nothing and committed."""
     params = load((ROOT / "profiles" / "smoke" / "params.yaml").read_text(encoding="utf-8"))
-    params["runs"] = first(params["runs"], "family", "model")
+    params["runs"] = first(params["runs"], "family")
     used = {run["data"] for run in params["runs"].values()}
     sources = first(params["data"], "source")
     params["data"] = {name: block for name, block in params["data"].items() if name in used | set(sources)}
+    params["evidence"]["quick"]["annealed"] = None  # the calibration anneals
     params["calibration"]["images"] = 80  # as few as what is claimed can be seen to hold on
     latent, codes = (params["evidence"][params["calibration"][name]] for name in ("latent", "codes"))
     latent |= {"draws": 1000, "scales": [2.0, 8.0], "annealed": 20, "chains": 4}

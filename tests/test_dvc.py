@@ -1,10 +1,10 @@
 """What people do with DVC beside `dvc repro`: compare, share, try out. The real dvc.yaml; most stages stubbed."""
 
-import time
+import re
 
 import h5py
 import pytest
-from dvc_helpers import INDEX, OF_CLAIMS, OF_RUN, Stubbed, dump, of, small_params, stubbed
+from dvc_helpers import INDEX, OF_CLAIMS, OF_RUN, Stubbed, dump, load, of, small_params, stubbed
 
 METRICS = ("training", "evidence", "representation")
 LATENT = "runs.digits-vae.network.latent"
@@ -51,6 +51,16 @@ def test_done_again_it_is_the_same_to_the_byte(smoke):
     assert said.count("Running stage") == 2
     assert smoke.git("status", "--porcelain") == ""
     assert "up to date" in smoke.dvc("status")
+
+
+def test_pages_name_their_inputs_by_the_hashes_of_dvc_lock(smoke):
+    stages = load((smoke.path / "dvc.lock").read_text())["stages"].values()
+    known = {entry["path"]: entry["md5"] for stage in stages for part in ("deps", "outs") for entry in stage.get(part, ())}
+    for page in (smoke.path / "reports" / "html").glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        named = dict(re.findall(r"<td>([^<]+)</td><td><code>([0-9a-f]{32}(?:\.dir)?)</code></td>", text))
+        assert named and named.items() <= known.items(), page.name
+        assert re.search(r"git log -S ([0-9a-f.dir]+) -- dvc.lock", text)[1] in named.values()
 
 
 def test_weights_are_of_the_best_epoch_and_nothing_else(smoke):
@@ -103,19 +113,6 @@ def test_an_experiment_runs_what_it_changes(clone):
     assert "Key 'digits-vea' is not in struct" in clone.dvc(
         "exp", "run", "--set-param", "runs.digits-vea.network.latent=4", code=255
     )
-
-
-def test_two_experiments_of_the_queue_run_at_once(clone):
-    clone.dvc("pull")
-    for latent in (3, 5):
-        clone.dvc("exp", "run", "--queue", "--name", f"latent-{latent}", "--set-param", f"{LATENT}={latent}")
-    clone.dvc("queue", "start", "--jobs", "2")
-    end = time.monotonic() + 300
-    while (status := clone.dvc("queue", "status")).count("Success") < 2:
-        assert "Failed" not in status and time.monotonic() < end, status
-        time.sleep(1)
-    table = clone.dvc(*SHOW)
-    assert {row[-1] for start in ("├──", "└──") for row in rows(table, start)} == {"3", "5"}
 
 
 @pytest.mark.parametrize(

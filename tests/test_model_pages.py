@@ -82,8 +82,14 @@ def fill_codes(root: Path, rng: np.random.Generator) -> None:
         "compression": 21.8,
         "k_means_mse": 0.02,
     }
-    (results / "representation.json").write_text(json.dumps(found))
-    arrays = {"originals": x[:16], "reconstructions": x[:16] * 0.9, "codes": rng.normal(size=(30, 8)), "samples": x[::-1]}
+    (results / "representation.json").write_text(json.dumps(found | reports.DRAWN))
+    arrays = {
+        "originals": x[:16],
+        "reconstructions": x[:16] * 0.9,
+        "codes": rng.normal(size=(30, 8)),
+        "samples": x[::-1],
+        "nearest": x,
+    }
     maps = rng.integers(0, 2, (30, 4))
     np.savez(root / "artifacts/gallery/digits-codes.npz", **arrays, code_maps=maps, code_counts=np.array([70, 50]))
 
@@ -94,8 +100,8 @@ def fill_pixels(root: Path, rng: np.random.Generator) -> None:
     for name in ("k_curve", "sweep"):
         pd.read_csv(results / f"{name}.csv")[:0].to_csv(results / f"{name}.csv", index=False)
     (results / "evidence.json").write_text(json.dumps(EXACT))
-    (results / "representation.json").write_text("{}")
-    arrays = {"samples": x[::-1], "originals": x, "likelihood_map": -rng.random((30, 4, 4))}
+    (results / "representation.json").write_text(json.dumps(reports.DRAWN))
+    arrays = {"samples": x[::-1], "nearest": x, "originals": x, "likelihood_map": -rng.random((30, 4, 4))}
     arrays |= {"completions": np.repeat(x[:8], 8, axis=0), "class_samples": np.repeat(x[:2], 8, axis=0)}
     np.savez(root / "artifacts/gallery/digits-pixels.npz", **arrays)
 
@@ -126,7 +132,7 @@ def test_a_page_of_codes_names_its_phases_numbers_and_maps(project):
 
 
 def test_a_page_of_pixels_shows_what_each_costs_and_what_may_follow(project):
-    page = unescape(reports.text(project, "digits-pixels"))
+    page = unescape(reports.text(project, "digits-pixels", code=False))
     for part in ("maps of the nats that each of their pixels costs", "other lower halves drawn", "one class per row"):
         assert part in page
     assert "Told the class of an image, the model needs 22.00 nats, 1.46 fewer" in page

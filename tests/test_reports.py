@@ -43,6 +43,8 @@ EVIDENCE = {
     **calibrated.CHECKS,
 }  # fmt: skip
 NO_EVIDENCE = {"data": "digits", "likelihood": "none", "estimator": "none", "direction": "none", "flags": ""}
+COSTS = {"step_multiply_adds": 11_627_520}
+DRAWN = {"sample_multiply_adds": 405_504, "nearest_rms": 0.2, "nearest_test_rms": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def fill(root: Path, rng: np.random.Generator) -> None:
         arrays = {"originals": x[30:46], "reconstructions": x[30:46] * 0.9, "codes": rng.normal(size=(30, 2))}
         arrays |= {"traversals": rng.random((2, 5, 4, 4, 1)) * 16, "traversal_values": np.ones((2, 1)) * np.linspace(-3, 3, 5)}
         if vae:
-            arrays["samples"] = rng.integers(0, 17, (64, 4, 4, 1))
+            arrays["samples"] = arrays["nearest"] = rng.integers(0, 17, (64, 4, 4, 1))
         probes = {f"{kind}_{n}": 0.5 for kind in ("probe", "raw", "pca") for n in (20, 100, "all")}
         results = root / "results" / run
         results.mkdir()
@@ -110,15 +112,18 @@ def fill(root: Path, rng: np.random.Generator) -> None:
         for name, table in tables.items():
             table.to_csv(results / f"{name}.csv", index=False)
         for name, content in {
-            "training": {"parameters": 12345, "epochs": 12, "best_epoch": 12, "valid_loss": 27.6},
+            "training": {"parameters": 12345, "epochs": 12, "best_epoch": 12, "valid_loss": 27.6} | COSTS,
             "evidence": EVIDENCE if vae else NO_EVIDENCE,
-            "representation": {"latent": 2, "reconstruction_mse": 0.01234, **probes},
+            "representation": {"latent": 2, "reconstruction_mse": 0.01234, **probes, **(DRAWN if vae else {})},
         }.items():
             (results / f"{name}.json").write_text(json.dumps(content))
 
 
-def text(project: Path, name: str) -> str:
-    return (project / "reports" / "html" / f"{name}.html").read_text(encoding="utf-8")
+def text(project: Path, name: str, code: bool = True) -> str:
+    """`code`: with that of the notebook at the end."""
+    page = (project / "reports" / "html" / f"{name}.html").read_text(encoding="utf-8")
+    before, mark, after = page.partition('<details class="code">')
+    return before + mark + after if code else before
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -159,6 +164,12 @@ def test_printed_numbers_are_those_of_the_files(project):
     assert "from 22.26 to 24.66" in page
     assert "0.0123" in page
     assert "12,345" in page
+    assert "<dt>multiply-adds of a training step</dt><dd>11.6 M</dd>" in page
+    assert '<td class="number">406 k</td>' in text(project, "index")
+    assert (
+        "0.200 per pixel (root mean square, on a scale from 0 to 1), a test image by 0.250: samples are 20.0\u00a0% nearer"
+        in page
+    )
     assert '<td class="number">23.46</td>' in text(project, "index")
     assert "digits-ae, reconstructions (it cannot draw)" in text(project, "index")
     assert "<code>results/gone</code>" in text(project, "index")
@@ -168,9 +179,10 @@ def test_printed_numbers_are_those_of_the_files(project):
     assert ">31.20</td>" in text(project, "data-digits")
     assert "30.0 % ± 1.0" in text(project, "claims-digits")
     curves, nll = (pd.read_csv(project / "reports" / "plots" / f"{name}.csv") for name in ("curves", "nll"))
-    assert list(curves.columns) == ["run", "epoch", "valid_loss"]
+    assert list(curves.columns) == ["data", "run", "epoch", "valid_loss"]
     assert len(curves) == 12
     assert set(curves.run) == {"digits-vae"}  # squared errors share no axis with nats
+    nll = nll.rename(columns={"low": "nll_low", "high": "nll_high"})
     assert nll.to_dict("records") == [{"run": "digits-vae", **{key: EVIDENCE[key] for key in nll.columns[1:]}}]
 
 
@@ -186,7 +198,7 @@ def test_a_page_says_how_far_the_estimate_can_be_trusted(project):
     ):
         assert part in page
     for name in ("Annealing", "Pareto", "proposal", "calibration.html"):
-        assert name not in text(project, "digits-ae")
+        assert name not in text(project, "digits-ae", code=False)
 
 
 def test_names_parameters_and_docstrings_are_escaped(project):

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from pipeline import notebook, params
 from stages import argue, compare, describe, explain, report
+from tools import diff
 
 TEMPLATES = sorted((params.ROOT / "reports" / "templates").glob("*.ipynb"))
 
@@ -34,6 +35,7 @@ def test_templates_know_what_stages_pass(monkeypatch):
         raise InterruptedError
 
     monkeypatch.setattr(notebook, "render", render)
+    monkeypatch.setattr(diff, "restore", lambda revision: [])
     first = next(iter(YAML(typ="safe").load((params.ROOT / "params.yaml").read_text())["runs"]))
     for call in (
         lambda: report.report(first),
@@ -41,6 +43,7 @@ def test_templates_know_what_stages_pass(monkeypatch):
         lambda: argue.argue("digits"),
         explain.explain,
         compare.compare,
+        lambda: diff.diff("HEAD"),
     ):
         with pytest.raises(InterruptedError):
             call()

@@ -165,7 +165,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
     "reports/html/index.html": ("The page of all runs.", {}),
     "reports/plots/curves.csv": (
         "For `dvc plots`: validation losses of the last phase, in nats, of the first seeds of the runs with a probability.",
-        {"run": ("", "its name"), "epoch": ("", "from 1"), "valid_loss": LOSS["loss"]},
+        {"data": ("", "its data set"), "run": ("", "its name"), "epoch": ("", "from 1"), "valid_loss": LOSS["loss"]},
     ),
     "reports/plots/nll.csv": (
         "For `dvc plots`: the runs whose measure is `mass`.",
@@ -173,7 +173,8 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "run": ("", "its name"),
             "data": ("", "its data set"),
             "nll_nats": NLL["nll_nats"],
-            **INTERVAL,
+            "low": INTERVAL["nll_low"],
+            "high": INTERVAL["nll_high"],
             "estimator": KIND["estimator"],
         },
     ),

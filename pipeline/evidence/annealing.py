@@ -23,7 +23,7 @@ from pipeline import Refusal, backend
 from pipeline.base import Latent, generator
 from pipeline.evidence.tiles import Kept, silent, tiles
 
-LEAPFROGS, SEGMENT = 10, 50  # steps of a trajectory; temperatures of one compiled call
+LEAPFROGS, SEGMENT = 5, 50  # steps of a trajectory; temperatures of one compiled call
 CACHE, SPREAD = 2**20, 100  # floats that one call may decode; proposals that say how wide z is
 ACCEPTED, RATE, FIRST = 0.65, 0.15, 0.3  # the share of moves to be accepted; how fast the pilot learns; its first step
 

@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.figures import paired, pictures
 from pipeline.figures.parts import link
 from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, WIDTH, Figure, colour
-from pipeline.figures.words import KINDS, count, kind, nats
+from pipeline.figures.words import KINDS, big, count, kind, nats
 
 MARKS = {"exact": "o", "estimate": "D", "bound": "<"}
 STRIP = 10  # images of each run
@@ -146,7 +146,8 @@ def strip(names: list[str], galleries: dict, tests: np.ndarray, levels: int | No
 TABLE = (
     "In the tables: behind the best is the mean difference per image to the first run, ± its standard error, on the same "
     "images; recon. MSE is per pixel, on a scale from 0 to 1; probe is the accuracy of logistic regression on the codes of 100 "
-    "labelled images."
+    "labelled images. Multiply-adds are those of matrix products and convolutions: per step of training, there and back, and "
+    "per image that is drawn."
 )
 
 
@@ -168,6 +169,8 @@ def rows(names: list[str], runs: dict, evidence: dict, training: dict, represent
                 "probe": f"{100 * code['probe_100']:.1f} %" if "probe_100" in code else "",
                 "parameters": count(training[name]["parameters"]),
                 "epochs": count(training[name]["epochs"]),
+                "multiply-adds per step": big(training[name]["step_multiply_adds"]),
+                "per sample": big(code["sample_multiply_adds"]) if "sample_multiply_adds" in code else "",
             }
         )
     return table

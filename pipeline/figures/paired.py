@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from pipeline.figures.style import GREEN, INK, MUTED, VERMILLION, WIDTH, Figure
 from pipeline.figures.words import kind, nats
 
-COLUMNS = ["data", "run", "other", "difference_nats", "se", "low", "high", "images"]
+COLUMNS = ["data", "run", "other", "pair", "difference_nats", "se", "low", "high", "images"]
 CLEAR = 1.96  # standard errors
 ROOM = 6  # runs side by side whose standard errors still have room in their cells
 
@@ -34,8 +34,10 @@ def between(one: pd.Series, other: pd.Series) -> dict:
 def table(data: str, names: list[str], likelihoods: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """A row for each pair of runs, in the order of `names`."""
     each = {name: by_image(likelihoods[name]) for name in names}
-    pairs = itertools.combinations(names, 2)
-    rows = [{"data": data, "run": one, "other": other, **between(each[one], each[other])} for one, other in pairs]
+    rows = []
+    for one, other in itertools.combinations(names, 2):
+        names_of = {"data": data, "run": one, "other": other, "pair": f"{one} less {other}"}
+        rows.append(names_of | between(each[one], each[other]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -1,11 +1,13 @@
 """The parts of a page that are not figures. Whatever comes from a file or a parameter is escaped here."""
 
 import re
-from html import escape
+from html import escape, unescape
 
 from IPython.display import HTML, display
 
 from pipeline.figures.style import plain
+
+SECTIONS = 3  # from as many on, a page lists them
 
 
 def rich(text: str) -> str:
@@ -81,6 +83,31 @@ def flat(settings: dict, prefix: str = "") -> dict:
     return out
 
 
+def code(sources: list[str]) -> str:
+    """What the notebook ran, for readers who open it."""
+    cells = "\n".join(f"<pre>{escape(source)}</pre>" for source in sources)
+    return f'\n<details class="code"><summary>The code of this page</summary>\n{cells}\n</details>'
+
+
+def contents(body: str) -> str:
+    """Sections get names, and a page of several a list of them below its head."""
+    names = {}
+
+    def named(found: re.Match) -> str:
+        text = unescape(re.sub("<.*?>", "", found[1]))
+        name = re.sub(r"\W+", "-", text.lower()).strip("-")
+        while name in names:
+            name += "-"
+        names[name] = text
+        return f'<h2 id="{name}">{found[1]}</h2>'
+
+    body = re.sub(r"<h2[^>]*>(.*?)</h2>", named, body, flags=re.S)
+    links = " ".join(f'<a href="#{name}">{escape(text)}</a>' for name, text in names.items())
+    if len(names) < SECTIONS:
+        return body
+    return body.replace("</header>", f'<nav class="contents" aria-label="On this page">{links}</nav></header>', 1)
+
+
 def page(title: str, body: str, style: str) -> str:
     """The whole file: nothing in it, not even an icon, is asked of a network."""
     return f"""<!DOCTYPE html>
@@ -96,7 +123,7 @@ def page(title: str, body: str, style: str) -> str:
 </head>
 <body>
 <main>
-{body}
+{contents(body)}
 </main>
 </body>
 </html>

@@ -35,9 +35,15 @@ def versions() -> dict[str, str]:
 
 
 def provenance(root: Path, inputs: list[Path], command: str) -> None:
-    """The last section of each page."""
-    section("Where this page comes from", f"`{command}` makes it again, byte for byte, from the files below.")
-    rows = [{"file": path.relative_to(root).as_posix(), "md5": HTML(f"<code>{md5(path)}</code>")} for path in inputs]
+    """The last section of each page. The first of its inputs is the one that no other page has, as far as there is one."""
+    hashes = {path.relative_to(root).as_posix(): md5(path) for path in inputs}
+    name, value = next(iter(hashes.items()))
+    section(
+        "Where this page comes from",
+        f"`{command}` makes it again, byte for byte, from the files below. `git log -S {value} -- dvc.lock` finds the commit "
+        f"whose `{name}` this is; there, `dvc checkout` brings all of it back.",
+    )
+    rows = [{"file": name, "md5": HTML(f"<code>{value}</code>")} for name, value in hashes.items()]
     fold = f"{len(rows)} files and their hashes" if len(rows) > 12 else ""
     table(rows, "MD5 as in dvc.lock; `.dir` marks the hash of a folder's list of files.", fold)
     note("This page was rendered with " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".")

@@ -8,7 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.figures import pictures
 from pipeline.figures.style import DASHES, INK, MUTED, PAPER, SOLID, legend, panel
-from pipeline.figures.words import count, kind, nats, percent, small
+from pipeline.figures.words import big, count, kind, nats, percent, small
+
+COPIES = 0.5  # of the distance of test images to training images: samples nearer than that are looked at with suspicion
 
 
 def docstring(source: str) -> str:
@@ -42,7 +44,11 @@ def summary(evidence: dict, training: dict, representation: dict, codes: int = 0
         found["code dimensions"] = count(representation["latent"])
     if "reconstruction_mse" in representation:
         found["reconstruction MSE"] = f"{representation['reconstruction_mse']:.4f}"
-    return found | {"parameters": count(training["parameters"]), "best epoch": count(training["best_epoch"])}
+    found |= {"parameters": count(training["parameters"]), "best epoch": count(training["best_epoch"])}
+    found["multiply-adds of a training step"] = big(training["step_multiply_adds"])
+    if "sample_multiply_adds" in representation:
+        found["multiply-adds of a sample"] = big(representation["sample_multiply_adds"])
+    return found
 
 
 def losses(history: pd.DataFrame, colour: str, phase: str = ""):
@@ -152,6 +158,25 @@ def samples(images: np.ndarray, tests: np.ndarray, levels: int | None):
         f"that of the test images {data:.3f}."
     )
     return pictures.grid(images, levels, 8), "A sheet of images drawn by the model", text
+
+
+def nearest(images: np.ndarray, known: np.ndarray, levels: int | None, found: dict):
+    """Whether the model copies: its samples beside what they are most like among the images it learned from."""
+    pairs = np.concatenate([[a, b] for a, b in rows_of(images, known, 8)][:2]).reshape(-1, *images.shape[1:])
+    sampled, held_out = found["nearest_rms"], found["nearest_test_rms"]
+    share = sampled / held_out if held_out else 1.0
+    verdict = (
+        "no nearer to a training image than test images are: nothing suggests copies"
+        if share >= 1
+        else f"{percent(1 - share)} nearer to a training image than test images are"
+        + (", so the model may copy" if share < COPIES else "; copies would be at no distance at all")
+    )
+    text = (
+        f"In each pair of rows: samples above, and below the training image nearest to each. In the median a sample differs "
+        f"from it by {sampled:.3f} per pixel (root mean square, on a scale from 0 to 1), a test image by {held_out:.3f}: "
+        f"samples are {verdict}."
+    )
+    return pictures.grid(pairs, levels, 8, group=2), "Samples above the training images nearest to them", text
 
 
 def reconstructions(originals: np.ndarray, means: np.ndarray, levels: int | None, found: dict):

@@ -18,6 +18,16 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def big(number: int) -> str:
+    """Three digits and the power of a thousand: 11.6 M."""
+    value, unit = float(number), ""
+    for unit in ("", " k", " M", " G", " T"):
+        if value < 999.5 or unit == " T":
+            break
+        value /= 1000
+    return f"{value:.3g}{unit}"
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 

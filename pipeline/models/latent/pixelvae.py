@@ -73,7 +73,7 @@ class Model(GaussianLatent):
     def decode(self, code, y=None):
         """The mean, over DRAWN images, of what each pixel is expected to be after those before it."""
         h, uniform = self.decoder(code), ops.convert_to_tensor(strata(DRAWN, self.spec.shape))
-        many = (len(code), *self.spec.shape)
+        many = (code.shape[0], *self.spec.shape)
 
         def add(n, total):  # one after another: all at once would take DRAWN times the memory
             x = self.network.sample(ops.broadcast_to(uniform[n], many), h)

@@ -1,0 +1,158 @@
+"""What changed between two states of the project: parameters, results, differences on the same images, pictures."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import params, store
+from pipeline.figures import paired, pictures
+from pipeline.figures.index import plural
+from pipeline.figures.parts import flat
+from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, VERMILLION, WIDTH, Figure
+from pipeline.figures.words import count, kind, nats
+
+NONE = "–"
+RESULTS = ("evidence", "training", "representation")
+COLUMNS = 10  # images of a row
+
+
+@dataclass
+class State:
+    """What a folder laid out like the project holds: settings, results by run, hashes by path, and where arrays lie."""
+
+    root: Path
+    settings: dict = field(init=False)
+    results: dict[str, dict] = field(init=False)
+    hashes: dict[str, str] = field(init=False)
+
+    def __post_init__(self):
+        self.settings = params.read(self.root / "params.yaml")
+        lock = params.read(self.root / "dvc.lock") if (self.root / "dvc.lock").exists() else {}
+        outs = (out for stage in (lock.get("stages") or {}).values() for out in stage.get("outs", ()))
+        self.hashes = {out["path"]: out["md5"] for out in outs}
+        self.results = {}
+        for run in self.settings["runs"]:
+            files = [self.root / store.result(run, f"{name}.json").relative_to(store.ROOT) for name in RESULTS]
+            if all(file.exists() for file in files):
+                self.results[run] = {key: value for file in files for key, value in store.read_json(file).items()}
+
+    def likelihood(self, run: str) -> pd.DataFrame | None:
+        path = self.root / store.likelihood(run).relative_to(store.ROOT)
+        return pd.read_csv(path) if path.exists() else None
+
+    def pictures(self, run: str) -> np.ndarray | None:
+        """What the run draws or, where it cannot, what it reconstructs."""
+        path = self.root / store.gallery(run).relative_to(store.ROOT)
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as gallery:
+            return next((gallery[name] for name in ("samples", "reconstructions") if name in gallery), None)
+
+
+def headline(revision: str, settings: list[dict], found: pd.DataFrame, before: State, now: State) -> list[str]:
+    new, gone = ([run for run in a.results if run not in b.results] for a, b in ((now, before), (before, now)))
+    said = [
+        f"Since {revision} **{plural(len(settings), 'parameter')}** and the NLL of **{plural(len(found), 'run')}** changed."
+    ]
+    lists = [f"{what}: {', '.join(runs)}." for what, runs in (("New runs", new), ("Runs that are gone", gone)) if runs]
+    return [*said, *lists]
+
+
+def written(value) -> str:
+    return NONE if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def rows(before: dict, now: dict, first: str) -> list[dict]:
+    """The keys of two nested dicts that differ."""
+    a, b = flat(before), flat(now)
+    keys = [key for key in dict.fromkeys([*a, *b]) if a.get(key) != b.get(key) or (key in a) != (key in b)]
+    return [{first: key, "before": written(a.get(key)), "now": written(b.get(key))} for key in keys]
+
+
+def metrics(before: State, now: State) -> list[dict]:
+    """Every number of a run that both have and that differs."""
+    table = []
+    for run in (name for name in now.results if name in before.results):
+        for row in rows(before.results[run], now.results[run], "number"):
+            a, b = (state.results[run].get(row["number"]) for state in (before, now))
+            numbers = all(isinstance(value, int | float) for value in (a, b))
+            table.append({"run": run, **row, "change": f"{b - a:+.4g}".replace("-", "−") if numbers else ""})
+    return table
+
+
+def differences(before: State, now: State) -> pd.DataFrame:
+    """NLL now less before, image by image, of each run whose data are the same and whose number is of the same measure."""
+    found = []
+    for run, one in now.results.items():
+        other = before.results.get(run)
+        if other is None or "none" in (kind(one), kind(other)) or one["measure"] != other["measure"]:
+            continue
+        data = f"data/{now.settings['runs'][run]['data']}"
+        if one["data"] != other["data"] or before.hashes.get(data) != now.hashes.get(data):
+            continue
+        tables = now.likelihood(run), before.likelihood(run)
+        if any(table is None for table in tables):
+            continue
+        row = paired.between(*(paired.by_image(table) for table in tables))
+        if row["difference_nats"] or row["se"]:
+            found.append({"run": run, "before": other["nll_nats"], "now": one["nll_nats"], **row})
+    return pd.DataFrame(found, columns=["run", "before", "now", *paired.COLUMNS[4:]])
+
+
+def chart(found: pd.DataFrame):
+    """A row per run: the difference with its 95 % interval, left of the line where it is better now."""
+    row, foot = 0.5, 0.5
+    height = foot + row * len(found)
+    figure = Figure((WIDTH, height))
+    axes = figure.add_axes((0, foot / height, 1, row * len(found) / height))
+    for y, one in enumerate(found[::-1].itertuples()):
+        tone = (GREEN if one.difference_nats < 0 else VERMILLION) if paired.clear(one) else MUTED
+        axes.plot([one.low, one.high], [y - 0.2] * 2, color=tone, linewidth=2.6, solid_capstyle="round")
+        axes.plot(one.difference_nats, y - 0.2, "o", color=tone, markerfacecolor=PAPER, markeredgewidth=1.6, zorder=5)
+        box = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": {"fc": PAPER, "ec": "none", "pad": 1}}
+        axes.text(0, y + 0.17, one.run, **box)
+        axes.text(1, y + 0.17, f"{one.difference_nats:+.2f}".replace("-", "−"), ha="right", **box)
+    axes.axvline(0, color=INK, linewidth=1, linestyle=DOTS, zorder=0)
+    axes.set_ylim(-0.6, len(found) - 0.4)
+    axes.set_yticks([])
+    axes.margins(x=0.08)
+    axes.set_xlabel("test NLL now less before, nats per image; left is better")
+    clear = found[(found.low > 0) | (found.high < 0)]
+    better, worse = (list(clear.run[clear.difference_nats * sign > 0]) for sign in (-1, 1))
+    said = [f"{what} now: {', '.join(names)}." for what, names in (("Better", better), ("Worse", worse)) if names]
+    if len(clear) < len(found):
+        said.append(f"{len(found) - len(clear)} of {len(found)} differ by no more than chance explains.")
+    text = f"{' '.join(said)} Bars: 95 % of the difference, over the same test images then and now."
+    return figure, "Difference in test NLL between then and now, by run", text
+
+
+def table(found: pd.DataFrame) -> list[dict]:
+    return [
+        {
+            "run": one.run,
+            "NLL before": nats(one.before),
+            "now": nats(one.now),
+            "difference": f"{one.difference_nats:+.2f} ± {one.se:.2f}".replace("-", "−"),
+            "images": count(one.images),
+        }
+        for one in found.itertuples()
+    ]
+
+
+def strips(before: State, now: State, run: str):
+    """The first images of a run, then and now; None where they are the same or one side is not at hand."""
+    path = store.gallery(run).relative_to(store.ROOT).as_posix()
+    sides = before.pictures(run), now.pictures(run)
+    if before.hashes.get(path) == now.hashes.get(path) or any(side is None for side in sides):
+        return None
+    a, b = (np.asarray(side[:COLUMNS], np.float64) for side in sides)
+    levels = round(max(a.max(), b.max())) + 1 if min(a.min(), b.min()) >= 0 else None
+    figure = pictures.strips([(f"{run}, before", a), (f"{run}, now", b)], levels, COLUMNS)
+    if a.shape == b.shape:
+        apart = float(np.sqrt(np.mean(np.square(a - b)))) / ((levels or 2) - 1)
+        text = f"From the same noise; in the root mean square these pixels differ by {apart:.3f}, on a scale from 0 to 1."
+    else:
+        text = "The images are of another size now."
+    return figure, f"Images of {run} before and now", text
