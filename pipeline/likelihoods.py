@@ -49,11 +49,11 @@ class Likelihood(keras.layers.Layer):
 
 
 class Bernoulli(Likelihood):
-    """Binary pixels: log p = x log s(l) + (1 - x) log s(-l)."""
+    """Binary pixels: log p = x log s(l) + (1 - x) log s(-l), which is log s((2 x - 1) l)."""
 
     def log_probs(self, x, params):
-        logits = ops.cast(params, "float32")
-        return ops.sum(ops.cast(x, "float32") * logits - ops.softplus(logits), axis=-1)
+        sign = 1.0 - 2.0 * ops.cast(x, "float32")
+        return -ops.sum(ops.softplus(sign * ops.cast(params, "float32")), axis=-1)
 
     def mean(self, params):
         return ops.sigmoid(ops.cast(params, "float32"))

@@ -4,7 +4,7 @@ import io
 import shutil
 import subprocess
 import sys
-import tarfile
+import zipfile
 from pathlib import Path
 
 from pipeline import Refusal, notebook, params, store
@@ -28,8 +28,8 @@ def restore(revision: str) -> list[str]:
     shutil.rmtree(BEFORE, ignore_errors=True)
     BEFORE.mkdir(parents=True)
     names = git("ls-tree", "--name-only", revision, *GIT).decode().split()
-    with tarfile.open(fileobj=io.BytesIO(git("archive", revision, *names))) as archive:
-        archive.extractall(BEFORE, filter="data")
+    with zipfile.ZipFile(io.BytesIO(git("archive", "--format=zip", revision, *names))) as archive:
+        archive.extractall(BEFORE)
     if "dvc.lock" not in names:
         return []
     asked = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=params.ROOT, check=True, stdout=subprocess.PIPE)

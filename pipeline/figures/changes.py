@@ -148,11 +148,12 @@ def strips(before: State, now: State, run: str):
     if before.hashes.get(path) == now.hashes.get(path) or any(side is None for side in sides):
         return None
     a, b = (np.asarray(side[:COLUMNS], np.float64) for side in sides)
-    levels = round(max(a.max(), b.max())) + 1 if min(a.min(), b.min()) >= 0 else None
+    top = max(1.0, a.max(), b.max())  # of the levels, or of values that are real
+    levels = round(top) + 1 if min(a.min(), b.min()) >= 0 else None
     figure = pictures.strips([(f"{run}, before", a), (f"{run}, now", b)], levels, COLUMNS)
     if a.shape == b.shape:
-        apart = float(np.sqrt(np.mean(np.square(a - b)))) / ((levels or 2) - 1)
-        text = f"From the same noise; in the root mean square these pixels differ by {apart:.3f}, on a scale from 0 to 1."
+        apart = float(np.sqrt(np.mean(np.square(a - b)))) / top
+        text = f"From the same noise; in the root mean square these pixels differ by {apart:.3f} of the largest value."
     else:
         text = "The images are of another size now."
     return figure, f"Images of {run} before and now", text
