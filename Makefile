@@ -2,7 +2,7 @@
 # PROFILE: default (params.yaml) or a folder of profiles/. BACKEND: tensorflow, or jax, which is installed only then.
 PROFILE ?= default
 BACKEND ?= tensorflow
-REV ?= HEAD~1
+REV ?= HEAD
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # DVC's own choice, /var/tmp/dvc, is shared with every user of the machine.
@@ -61,7 +61,7 @@ prune: setup ## remove what belongs to runs and data sets that params.yaml no lo
 time: setup ## what each stage took when it last ran, and what came from the cache
 	@$(IN) sh -c 'python -m tools.time'
 
-diff: setup ## a page of what changed between a commit (REV, the one before) and now
+diff: setup ## a page of what changed between a commit (REV, the last one) and now
 	@$(if $(IN),echo "make diff knows the default profile only" >&2; exit 1,.venv/bin/python -m tools.diff $(REV))
 
 bench: setup ## how fast log p(x) is estimated and a PixelCNN draws images, against what a machine can do
@@ -73,7 +73,8 @@ open: setup ## open the report in a browser
 	    python -m webbrowser "file://$$PWD/reports/html/index.html"'
 
 serve: setup ## show the report at http://127.0.0.1:8000, to this machine only
-	@$(IN) sh -c 'python -m http.server --bind 127.0.0.1 --directory reports/html 8000'
+	@$(IN) sh -c 'test -e reports/html/index.html || { echo "no report yet: run make" >&2; exit 1; }; \
+	    python -m http.server --bind 127.0.0.1 --directory reports/html 8000'
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1 == "all" ? "" : $$1, $$2 }' Makefile

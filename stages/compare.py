@@ -29,8 +29,7 @@ def curves(runs: dict) -> pd.DataFrame:
 
 
 def nlls(runs: dict) -> pd.DataFrame:
-    table = pd.DataFrame(probabilities(runs), columns=["run", "data", "nll_nats", "nll_low", "nll_high", "estimator"])
-    return table.rename(columns={"nll_low": "low", "nll_high": "high"})  # as in paired.csv: both have the same chart
+    return pd.DataFrame(probabilities(runs), columns=["run", "data", "nll_nats", "nll_low", "nll_high", "estimator"])
 
 
 def pairs(runs: dict) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def record(project: Project, *kept: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> str:
+def raw(tmp_path_factory) -> str:
     """One run is 0.5 nats better than at the commit, with another parameter and other pictures; another run is new."""
     folder = tmp_path_factory.mktemp("diff")
     project, rng = Project(folder / "project", environment(folder)), np.random.default_rng(0)
@@ -67,12 +67,21 @@ def page(tmp_path_factory) -> str:
     record(project)
     said = project.run(sys.executable, "-m", "tools.diff", "HEAD")
     assert said == f"page: {root / '.scratch' / 'diff.html'}\n"
-    return unescape((root / ".scratch" / "diff.html").read_text(encoding="utf-8")).replace("\u00a0", " ")
+    return (root / ".scratch" / "diff.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+
+
+@pytest.fixture
+def page(raw) -> str:
+    return unescape(raw)
+
+
+def test_names_and_messages_are_escaped(raw):
+    assert "<script>x" not in raw and "Then <b>" not in raw
 
 
 def test_parameters_stand_side_by_side(page):
-    assert "<td>runs.digits-vae.network.mean</td><td><script>x</script></td><td>now</td>" in page  # unescaped for this test
-    assert "(HEAD)" not in page and re.search(r"Since HEAD \([0-9a-f]{7,}, Then <b>\)", page)
+    assert "<td>runs.digits-vae.network.mean</td><td><script>x</script></td><td>now</td>" in page
+    assert re.search(r"Since HEAD \([0-9a-f]{7,}, Then <b>\)", page)
 
 
 def test_numbers_are_compared_image_by_image(page):
@@ -98,10 +107,14 @@ def test_other_data_are_not_compared(tmp_path):
     for state, value in ((one, "a"), (other, "b")):
         state.settings = {"runs": {"r": {"data": "d"}}}
         state.results, state.hashes = {"r": reports.EVIDENCE | {"data": "d"}}, {"data/d": value}
-    assert changes.differences(one, other).empty
+    other.results = {"r": reports.EVIDENCE | {"data": "d", "nll_nats": 1.0}}
+    found, left = changes.differences(one, other)
+    assert found.empty and left == {"r": "its data changed"}
+    other.results["r"]["estimator"] = "enumeration"
+    assert changes.differences(one, other)[1] == {"r": "its estimator was importance and is enumeration now"}
 
 
 def test_a_revision_that_is_none_is_refused_in_one_line():
     done = subprocess.run([sys.executable, "-m", "tools.diff", "no-such"], cwd=params.ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("git log -1") and "no-such" in done.stderr
+    assert done.stderr.startswith("git log -1") and "no-such" in done.stderr and done.stderr.count("\n") == 1

@@ -77,7 +77,11 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "parameters": ("", "trainable numbers"),
             "epochs": ("", "that were run"),
             "steps": ("", "of the optimizer"),
-            "step_multiply_adds": ("", "in the products and convolutions of a step, there and back; the mean over steps"),
+            "step_multiply_adds": (
+                "",
+                "in the products and convolutions of a step: three times those of its loss, also where a part is frozen; "
+                "the mean over steps",
+            ),
             "best_epoch": ("", "the one with the least validation loss, of the first seed"),
             "train_loss": ("as the loss", "in the best epoch, the mean over seeds"),
             "valid_loss": ("as the loss", "the least one, the mean over seeds"),
@@ -173,8 +177,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "run": ("", "its name"),
             "data": ("", "its data set"),
             "nll_nats": NLL["nll_nats"],
-            "low": INTERVAL["nll_low"],
-            "high": INTERVAL["nll_high"],
+            **INTERVAL,
             "estimator": KIND["estimator"],
         },
     ),

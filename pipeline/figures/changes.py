@@ -42,22 +42,26 @@ class State:
         path = self.root / store.likelihood(run).relative_to(store.ROOT)
         return pd.read_csv(path) if path.exists() else None
 
-    def pictures(self, run: str) -> np.ndarray | None:
-        """What the run draws or, where it cannot, what it reconstructs."""
+    def pictures(self, run: str) -> tuple[str, np.ndarray] | None:
+        """What the run draws or, where it cannot, what it reconstructs, and which of the two."""
         path = self.root / store.gallery(run).relative_to(store.ROOT)
         if not path.exists():
             return None
         with np.load(path, allow_pickle=False) as gallery:
-            return next((gallery[name] for name in ("samples", "reconstructions") if name in gallery), None)
+            return next(((name, gallery[name]) for name in ("samples", "reconstructions") if name in gallery), None)
 
 
-def headline(revision: str, settings: list[dict], found: pd.DataFrame, before: State, now: State) -> list[str]:
+def headline(revision: str, settings: list[dict], before: State, now: State) -> list[str]:
     new, gone = ([run for run in a.results if run not in b.results] for a, b in ((now, before), (before, now)))
-    said = [
-        f"Since {revision} **{plural(len(settings), 'parameter')}** and the NLL of **{plural(len(found), 'run')}** changed."
-    ]
+    others = [run for run in now.results if run in before.results and nll(now, run) != nll(before, run)]
+    changed = f"**{plural(len(settings), 'parameter')}** and the NLL of **{plural(len(others), 'run')}**"
+    said = [f"Since {revision} {changed} changed."]
     lists = [f"{what}: {', '.join(runs)}." for what, runs in (("New runs", new), ("Runs that are gone", gone)) if runs]
     return [*said, *lists]
+
+
+def nll(state: State, run: str) -> float | None:
+    return state.results[run].get("nll_nats")
 
 
 def written(value) -> str:
@@ -82,23 +86,35 @@ def metrics(before: State, now: State) -> list[dict]:
     return table
 
 
-def differences(before: State, now: State) -> pd.DataFrame:
-    """NLL now less before, image by image, of each run whose data are the same and whose number is of the same measure."""
-    found = []
+def differences(before: State, now: State) -> tuple[pd.DataFrame, dict[str, str]]:
+    """NLL now less before, image by image; and of the runs whose NLL changed but cannot be paired, why."""
+    found, left = [], {}
     for run, one in now.results.items():
         other = before.results.get(run)
-        if other is None or "none" in (kind(one), kind(other)) or one["measure"] != other["measure"]:
+        if other is None or nll(now, run) == nll(before, run):
             continue
-        data = f"data/{now.settings['runs'][run]['data']}"
-        if one["data"] != other["data"] or before.hashes.get(data) != now.hashes.get(data):
+        if why := unlike(before, now, run):
+            left[run] = why
             continue
-        tables = now.likelihood(run), before.likelihood(run)
-        if any(table is None for table in tables):
-            continue
-        row = paired.between(*(paired.by_image(table) for table in tables))
-        if row["difference_nats"] or row["se"]:
-            found.append({"run": run, "before": other["nll_nats"], "now": one["nll_nats"], **row})
-    return pd.DataFrame(found, columns=["run", "before", "now", *paired.COLUMNS[4:]])
+        row = paired.between(*(paired.by_image(state.likelihood(run)) for state in (now, before)))
+        found.append({"run": run, "before": other["nll_nats"], "now": one["nll_nats"], **row})
+    return pd.DataFrame(found, columns=["run", "before", "now", *paired.COLUMNS[4:]]), left
+
+
+def unlike(before: State, now: State, run: str) -> str | None:
+    """Why a difference would not be the model's, image by image."""
+    one, other = now.results[run], before.results[run]
+    if "none" in (kind(one), kind(other)):
+        return "one side has no NLL"
+    if one["measure"] != other["measure"]:
+        return "a density is not a probability"
+    if one["estimator"] != other["estimator"]:
+        return f"its estimator was {other['estimator']} and is {one['estimator']} now"
+    data = f"data/{one['data']}"
+    if one["data"] != other["data"] or before.hashes.get(data) != now.hashes.get(data):
+        return "its data changed"
+    missing = [name for name, state in (("then", before), ("now", now)) if state.likelihood(run) is None]
+    return f"its images' likelihoods are not at hand ({' and '.join(missing)})" if missing else None
 
 
 def chart(found: pd.DataFrame):
@@ -142,18 +158,19 @@ def table(found: pd.DataFrame) -> list[dict]:
 
 
 def strips(before: State, now: State, run: str):
-    """The first images of a run, then and now; None where they are the same or one side is not at hand."""
-    path = store.gallery(run).relative_to(store.ROOT).as_posix()
+    """The first images of a run, then and now; None where they are the same, or no match, or one side is not at hand."""
     sides = before.pictures(run), now.pictures(run)
-    if before.hashes.get(path) == now.hashes.get(path) or any(side is None for side in sides):
+    if any(side is None for side in sides) or sides[0][0] != sides[1][0]:
         return None
-    a, b = (np.asarray(side[:COLUMNS], np.float64) for side in sides)
+    a, b = (np.asarray(side[1][:COLUMNS], np.float64) for side in sides)
+    if np.array_equal(a, b):
+        return None
     top = max(1.0, a.max(), b.max())  # of the levels, or of values that are real
     levels = round(top) + 1 if min(a.min(), b.min()) >= 0 else None
     figure = pictures.strips([(f"{run}, before", a), (f"{run}, now", b)], levels, COLUMNS)
     if a.shape == b.shape:
         apart = float(np.sqrt(np.mean(np.square(a - b)))) / top
-        text = f"From the same noise; in the root mean square these pixels differ by {apart:.3f} of the largest value."
+        text = f"The first {len(a)} {sides[0][0]}: in the root mean square they differ by {apart:.3f} of the largest value."
     else:
         text = "The images are of another size now."
     return figure, f"Images of {run} before and now", text

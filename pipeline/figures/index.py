@@ -146,8 +146,8 @@ def strip(names: list[str], galleries: dict, tests: np.ndarray, levels: int | No
 TABLE = (
     "In the tables: behind the best is the mean difference per image to the first run, ± its standard error, on the same "
     "images; recon. MSE is per pixel, on a scale from 0 to 1; probe is the accuracy of logistic regression on the codes of 100 "
-    "labelled images. Multiply-adds are those of matrix products and convolutions: per step of training, there and back, and "
-    "per image that is drawn."
+    "labelled images. Multiply-adds are those of matrix products and convolutions: of a training step (three times "
+    "those of its loss, also where a part is frozen) and of drawing one image."
 )
 
 
@@ -169,8 +169,8 @@ def rows(names: list[str], runs: dict, evidence: dict, training: dict, represent
                 "probe": f"{100 * code['probe_100']:.1f} %" if "probe_100" in code else "",
                 "parameters": count(training[name]["parameters"]),
                 "epochs": count(training[name]["epochs"]),
-                "multiply-adds per step": big(training[name]["step_multiply_adds"]),
-                "per sample": big(code["sample_multiply_adds"]) if "sample_multiply_adds" in code else "",
+                "step, mult.-adds": big(training[name]["step_multiply_adds"]),
+                "sample, mult.-adds": big(code["sample_multiply_adds"]) if "sample_multiply_adds" in code else "",
             }
         )
     return table

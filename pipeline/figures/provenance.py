@@ -40,8 +40,9 @@ def provenance(root: Path, inputs: list[Path], command: str) -> None:
     name, value = next(iter(hashes.items()))
     section(
         "Where this page comes from",
-        f"`{command}` makes it again, byte for byte, from the files below. `git log -S {value} -- dvc.lock` finds the commit "
-        f"whose `{name}` this is; there, `dvc checkout` brings all of it back.",
+        f"`{command}` makes it again, byte for byte, from the files below. The first commit that "
+        f"`git log --reverse -S {value} -- '*dvc.lock'` lists is the one that brought its `{name}`; there, `git checkout` and "
+        "`dvc checkout` bring back all of it.",
     )
     rows = [{"file": name, "md5": HTML(f"<code>{value}</code>")} for name, value in hashes.items()]
     fold = f"{len(rows)} files and their hashes" if len(rows) > 12 else ""

@@ -164,17 +164,16 @@ def nearest(images: np.ndarray, known: np.ndarray, levels: int | None, found: di
     """Whether the model copies: its samples beside what they are most like among the images it learned from."""
     pairs = np.concatenate([[a, b] for a, b in rows_of(images, known, 8)][:2]).reshape(-1, *images.shape[1:])
     sampled, held_out = found["nearest_rms"], found["nearest_test_rms"]
-    share = sampled / held_out if held_out else 1.0
-    verdict = (
-        "no nearer to a training image than test images are: nothing suggests copies"
-        if share >= 1
-        else f"{percent(1 - share)} nearer to a training image than test images are"
-        + (", so the model may copy" if share < COPIES else "; copies would be at no distance at all")
-    )
+    if sampled >= held_out:
+        verdict = "no nearer to the training images than unseen images are"
+    else:
+        verdict = f"{percent(1 - sampled / held_out)} nearer to the training images than unseen images are"
+        verdict += ", as copies would be: look closely" if sampled < COPIES * held_out else ""
+    scale = ", on a scale from 0 to 1" if levels else ""
     text = (
-        f"In each pair of rows: samples above, and below the training image nearest to each. In the median a sample differs "
-        f"from it by {sampled:.3f} per pixel (root mean square, on a scale from 0 to 1), a test image by {held_out:.3f}: "
-        f"samples are {verdict}."
+        f"In each pair of rows: samples above, and below the training image nearest to each. The median sample differs from "
+        f"it by {sampled:.3f} per pixel (root mean square{scale}), the median test image "
+        f"by {held_out:.3f}: in the median, samples are {verdict}."
     )
     return pictures.grid(pairs, levels, 8, group=2), "Samples above the training images nearest to them", text
 
