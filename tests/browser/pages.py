@@ -36,9 +36,7 @@ class Opened:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
         self.page: Page = context.new_page()
         self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on(
-            "console", lambda message: self.said.append(message.text) if message.type in ("error", "warning") else None
-        )
+        self.page.on("console", self.heard)
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.goto(path.as_uri())
 
