@@ -60,7 +60,7 @@ def test_pages_name_their_inputs_by_the_hashes_of_dvc_lock(smoke):
         text = page.read_text(encoding="utf-8")
         named = dict(re.findall(r"<td>([^<]+)</td><td><code>([0-9a-f]{32}(?:\.dir)?)</code></td>", text))
         assert named and named.items() <= known.items(), page.name
-        assert re.search(r"git log -S ([0-9a-f.dir]+) -- dvc.lock", text)[1] in named.values()
+        assert re.search(r"git log --reverse -S ([0-9a-f]+(?:\.dir)?) -- ", text)[1] in named.values()
 
 
 def test_weights_are_of_the_best_epoch_and_nothing_else(smoke):
