@@ -103,9 +103,9 @@ def test_pictures_stand_above_each_other_and_what_is_missing_is_said(page):
 
 
 def test_other_data_are_not_compared(tmp_path):
-    one, other = object.__new__(changes.State), object.__new__(changes.State)
+    (tmp_path / "params.yaml").write_text("runs: {}\n")
+    one, other = changes.State(tmp_path), changes.State(tmp_path)
     for state, value in ((one, "a"), (other, "b")):
-        state.settings = {"runs": {"r": {"data": "d"}}}
         state.results, state.hashes = {"r": reports.EVIDENCE | {"data": "d"}}, {"data/d": value}
     other.results = {"r": reports.EVIDENCE | {"data": "d", "nll_nats": 1.0}}
     found, left = changes.differences(one, other)

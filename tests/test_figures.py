@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from pipeline.figures import data, index, pictures, style, words
+from pipeline.figures import data, index, pictures, run, style, words
 from stages import compare
 
 EVIDENCE = {"estimator": "importance", "direction": "nll_too_high", "measure": "mass", "nll_nats": 23.5}
@@ -49,6 +50,20 @@ def test_pixels_are_enlarged_without_smoothing():
     assert (canvas[: 3 * zoom : zoom, : 3 * zoom : zoom, 0] == np.rint(255 * images[0, :, :, 0] / 16)).all()
     assert (canvas[:zoom, :zoom] == canvas[0, 0]).all()
     assert (canvas[:, 3 * zoom, 3] == 0).all()  # the gap shows the page
+
+
+@pytest.mark.parametrize(
+    ("sampled", "verdict"),
+    [
+        (0.2, "in the median, samples are no nearer to the training images than unseen images are."),
+        (0.15, "in the median, samples are 25.0 % nearer to the training images than unseen images are."),
+        (0.05, "75.0 % nearer to the training images than unseen images are, as copies would be: look closely."),
+    ],
+)
+def test_a_model_that_copies_is_told_from_one_that_does_not(sampled, verdict):
+    images = np.zeros((8, 2, 2, 1), "uint8")
+    _, _, said = run.nearest(images, images, 2, {"nearest_rms": sampled, "nearest_test_rms": 0.2})
+    assert said.endswith(verdict)
 
 
 def test_an_alt_text_is_escaped_and_colours_follow_the_page():

@@ -58,9 +58,11 @@ def test_a_loss_names_its_phase_and_what_it_is():
 def test_only_the_last_phase_shares_a_chart_with_other_models(monkeypatch):
     table = pd.DataFrame({"seed": [0, 0, 0, 0, 1], "phase": ["codes", "codes", "prior", "prior", "prior"]})
     table = table.assign(epoch=[1, 2, 1, 2, 1], valid_loss=[9.0, 8.0, 7.0, 6.0, 5.0])
-    monkeypatch.setattr(compare.store, "read_json", lambda path: {"measure": "mass"})
+    monkeypatch.setattr(compare.store, "read_json", lambda path: {"measure": "mass", "data": "d"})
     monkeypatch.setattr(compare.pd, "read_csv", lambda path: table)
-    assert compare.curves({"r": {}}).valid_loss.tolist() == [7.0, 6.0]
+    curves = compare.curves({"r": {}})
+    assert curves.valid_loss.tolist() == [7.0, 6.0]
+    assert set(curves.data) == {"d"}
 
 
 def test_ranks_go_by_use_and_equals_keep_their_order():

@@ -7,16 +7,13 @@ import sys
 import models as small
 import numpy as np
 import pytest
+from test_score import asked
 
-from pipeline import calibration, evidence, models, store
-from pipeline.evidence import importance, score
+from pipeline import calibration, models, store
+from pipeline.evidence import importance
 from pipeline.params import ROOT
 
 pytestmark = pytest.mark.backend
-
-
-def asked(model, images, kept, progress=lambda done, left: None, **wished):
-    return score.score(model, images, 0, evidence.settings(**wished), kept, progress)
 
 
 def test_an_estimate_goes_on_where_it_was_stopped(tmp_path):

@@ -6,8 +6,7 @@ cd "$(dirname "$0")/.."
 into=reports/vega work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$into"
-: >"$into/LICENSES"
-(cd "$work" && npm pack --silent vega-view@5.16.1 >/dev/null && tar xzf vega-view-*.tgz && mv package vega-view && rm vega-view-*.tgz)
+libraries="vega@5.33.1 vega-lite@5.23.0 vega-embed@6.29.0"
 {
     cat <<'HEAD'
 <!DOCTYPE html>
@@ -23,12 +22,9 @@ mkdir -p "$into"
 </style>
 {refresh_tag}
 HEAD
-    for package in vega@5.33.1 vega-lite@5.23.0 vega-embed@6.29.0; do
+    for package in $libraries; do
         name=${package%@*}
         (cd "$work" && npm pack --silent "$package" >/dev/null && rm -rf package && tar xzf "$name"-[0-9]*.tgz)
-        licence="$work/package/LICENSE"
-        [ -e "$licence" ] || licence="$work/vega-view/LICENSE" # vega itself carries none, its parts do
-        { echo "$package"; echo; cat "$licence"; echo; } >>"$into/LICENSES"
         echo "<script>"
         grep -v '^//# sourceMappingURL' "$work/package/build/$name.min.js"
         echo "</script>"
@@ -43,4 +39,11 @@ HEAD
 </html>
 FOOT
 } >"$into/page.html"
+# The files bundle what they depend on, whose licences are only in the packages themselves.
+(cd "$work" && echo '{}' >package.json && npm install --silent --ignore-scripts --no-audit $libraries >/dev/null)
+find "$work/node_modules" -iname 'licen[cs]e*' -type f | LC_ALL=C sort | while read -r licence; do
+    folder=${licence#"$work"/node_modules/}
+    { echo "== ${folder%/*}"; echo; cat "$licence"; echo; } >>"$work/LICENSES"
+done
+mv "$work/LICENSES" "$into/LICENSES"
 grep -c '{plot_divs}' "$into/page.html" | grep -qx 1

@@ -1,6 +1,5 @@
 """What changed between two states of the project: parameters, results, differences on the same images, pictures."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from pipeline import params, store
 from pipeline.figures import paired, pictures
 from pipeline.figures.index import plural
 from pipeline.figures.parts import flat
-from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, VERMILLION, WIDTH, Figure
+from pipeline.figures.style import DOTS, GREEN, INK, MUTED, VERMILLION, WIDTH, Figure, interval
 from pipeline.figures.words import count, kind, nats
 
 NONE = "–"
@@ -18,21 +17,16 @@ RESULTS = ("evidence", "training", "representation")
 COLUMNS = 10  # images of a row
 
 
-@dataclass
 class State:
     """What a folder laid out like the project holds: settings, results by run, hashes by path, and where arrays lie."""
 
-    root: Path
-    settings: dict = field(init=False)
-    results: dict[str, dict] = field(init=False)
-    hashes: dict[str, str] = field(init=False)
-
-    def __post_init__(self):
+    def __init__(self, root: Path):
+        self.root = root
         self.settings = params.read(self.root / "params.yaml")
+        self.results: dict[str, dict] = {}
         lock = params.read(self.root / "dvc.lock") if (self.root / "dvc.lock").exists() else {}
         outs = (out for stage in (lock.get("stages") or {}).values() for out in stage.get("outs", ()))
         self.hashes = {out["path"]: out["md5"] for out in outs}
-        self.results = {}
         for run in self.settings["runs"]:
             files = [self.root / store.result(run, f"{name}.json").relative_to(store.ROOT) for name in RESULTS]
             if all(file.exists() for file in files):
@@ -125,11 +119,8 @@ def chart(found: pd.DataFrame):
     axes = figure.add_axes((0, foot / height, 1, row * len(found) / height))
     for y, one in enumerate(found[::-1].itertuples()):
         tone = (GREEN if one.difference_nats < 0 else VERMILLION) if paired.clear(one) else MUTED
-        axes.plot([one.low, one.high], [y - 0.2] * 2, color=tone, linewidth=2.6, solid_capstyle="round")
-        axes.plot(one.difference_nats, y - 0.2, "o", color=tone, markerfacecolor=PAPER, markeredgewidth=1.6, zorder=5)
-        box = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": {"fc": PAPER, "ec": "none", "pad": 1}}
-        axes.text(0, y + 0.17, one.run, **box)
-        axes.text(1, y + 0.17, f"{one.difference_nats:+.2f}".replace("-", "−"), ha="right", **box)
+        said = f"{one.difference_nats:+.2f}".replace("-", "−")
+        interval(axes, y, one.run, said, (one.low, one.difference_nats, one.high), tone)
     axes.axvline(0, color=INK, linewidth=1, linestyle=DOTS, zorder=0)
     axes.set_ylim(-0.6, len(found) - 0.4)
     axes.set_yticks([])

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.figures import paired, pictures
 from pipeline.figures.parts import link
-from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, WIDTH, Figure, colour
+from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, WIDTH, Figure, colour, interval
 from pipeline.figures.words import KINDS, big, count, kind, nats
 
 MARKS = {"exact": "o", "estimate": "D", "bound": "<"}
@@ -69,12 +69,8 @@ def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
         one = evidence[name]
         sort, tone = kind(one), colour(runs[name]["model"])
         mark = ">" if sort == "bound" and one["direction"] == "nll_too_low" else MARKS[sort]
-        axes.plot([one["nll_low"], one["nll_high"]], [y - 0.2] * 2, color=tone, linewidth=2.6, solid_capstyle="round")
-        fill = tone if sort == "exact" else PAPER
-        axes.plot(one["nll_nats"], y - 0.2, mark, color=tone, markerfacecolor=fill, markersize=7, markeredgewidth=1.6, zorder=5)
-        box = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": {"fc": PAPER, "ec": "none", "pad": 1}}
-        axes.text(0, y + 0.17, name, **box)
-        axes.text(1, y + 0.17, nats(one["nll_nats"]), ha="right", **box)
+        bar = (one["nll_low"], one["nll_nats"], one["nll_high"])
+        interval(axes, y, name, nats(one["nll_nats"]), bar, tone, mark, sort == "exact")
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_yticks([])
     axes.plot([value for _, value, _ in references], [0] * len(references), linestyle="")  # widens the axis only

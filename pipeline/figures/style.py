@@ -96,6 +96,17 @@ def legend(figure: Figure, entries: list[tuple[str, str, str]]) -> None:
         x += 0.06 + 0.0145 * len(name)
 
 
+def interval(axes, y: int, name: str, said: str, bar: tuple[float, float, float], tone: str, mark="o", full=False) -> None:
+    """A row of a chart: a name and what is said of it, below them low, value and high of `bar`."""
+    low, value, high = bar
+    axes.plot([low, high], [y - 0.2] * 2, color=tone, linewidth=2.6, solid_capstyle="round")
+    fill = tone if full else PAPER
+    axes.plot(value, y - 0.2, mark, color=tone, markerfacecolor=fill, markersize=7, markeredgewidth=1.6, zorder=5)
+    box = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": {"fc": PAPER, "ec": "none", "pad": 1}}
+    axes.text(0, y + 0.17, name, **box)
+    axes.text(1, y + 0.17, said, ha="right", **box)
+
+
 def reference(axes, value: float, name: str, tone: str, left: bool) -> None:
     """A horizontal line to compare with, its name at the end where no curve runs."""
     axes.axhline(value, color=tone, linewidth=1, linestyle=DOTS, zorder=0)
