@@ -1,11 +1,15 @@
 """Where outputs live, and how they are written: whole or not at all."""
 
+import hashlib
 import json
 import os
+import platform
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +67,26 @@ def writing(path: Path):
             shutil.rmtree(path)
         temporary.replace(path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def tidy(path: Path) -> None:
+    """Remove what processes that were killed had been writing beside `path`."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        process = left.name.removeprefix(f".{path.name}.").removesuffix(path.suffix)
+        try:
+            os.kill(int(process), 0)  # asks only whether it is there
+        except ProcessLookupError:
+            remove(left)
+        except (ValueError, OSError):
+            pass
 
 
 class Finished(MutableMapping):
@@ -76,8 +96,10 @@ class Finished(MutableMapping):
         self.folder = folder
 
     def __setitem__(self, name: str, arrays: dict) -> None:
-        with writing(self.folder / f"{name}.npz") as path:
-            np.savez(path, **arrays)
+        with writing(self.folder / f"{name}.npz") as path, path.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())  # else a loss of power may leave the new name with nothing in it
 
     def __getitem__(self, name: str) -> dict:
         try:
@@ -133,7 +155,26 @@ def save(model, folder: Path, config: dict) -> None:
     """`config` is all that `load` needs to build the model again: family, model, spec, network, seed."""
     folder.mkdir(parents=True)
     model.save_weights(folder / "model.weights.h5")
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    found = {"weights_md5": md5(folder / "model.weights.h5"), "versions": versions()}
+    (folder / "config.json").write_text(json.dumps(config | found, indent=2) + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Of what shapes the numbers of a model."""
+    import keras
+
+    used = ("keras", keras.backend.backend(), "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in used}
+
+
+def md5(path: Path) -> str:
+    """As in dvc.lock: of a file its MD5; of a folder that of DVC's list of the files inside, marked `.dir`."""
+    if path.is_dir():
+        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        listing = [{"md5": md5(path / name), "relpath": name} for name in names]
+        return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def seeds(run: str) -> list[int]:
@@ -154,9 +195,20 @@ def load(run: str, seed: int | None = None):
     backend.start(**compute)
     from pipeline import models
 
-    model = models.build(config["family"], config["model"], config["spec"], config["network"], config["seed"])
+    path, back = folder / "model.weights.h5", f"`dvc checkout {weights(run).relative_to(ROOT)}` brings them back"
     try:
-        model.load_weights(folder / "model.weights.h5")
-    except (OSError, ValueError) as error:
-        raise Refusal(f"{folder / 'model.weights.h5'}: cannot be loaded ({str(error).splitlines()[0]})") from None
+        found = md5(path)
+        if found != config["weights_md5"]:
+            raise Refusal(
+                f"{path}: these are not the weights that were saved, md5 {found} and not {config['weights_md5']}; {back}"
+            )
+        model = models.build(config["family"], config["model"], config["spec"], config["network"], config["seed"])
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refusal(f"{path}: cannot be loaded ({(str(error) or type(error).__name__).splitlines()[0]}); {back}") from None
+    others = [f"{name} {made}" for name, made in config["versions"].items() if versions().get(name) != made]
+    if others:
+        print(
+            f"{run} was trained with {', '.join(others)}: with other versions its numbers may differ a little", file=sys.stderr
+        )
     return model

@@ -1,10 +1,19 @@
-"""Training: Keras's `fit` on batches that are functions of (seed, epoch, step); keeps the weights of the best epoch."""
+"""Training: Keras's `fit` on batches that are functions of (seed, epoch, step); keeps the weights of the best epoch.
 
+A checkpoint holds all that moves: weights and averages, codebooks, seeds, the optimizer's slots, the means of the epoch so far,
+the history, the best weights. As a batch follows from its step, training that goes on from one makes the bytes of training that
+never stopped.
+"""
+
+import json
 import math
 import time
+import warnings
+from collections.abc import MutableMapping
 from typing import Annotated, Literal
 
 import keras
+import numpy as np
 from annotated_types import Gt, Lt
 
 from pipeline import Refusal
@@ -14,6 +23,8 @@ from pipeline.data.store import Images, training_images
 
 VALIDATION_BATCH = 500
 STEPS_PER_CALL = 50  # of the compiled training function: Python between steps costs more than a small model's step
+SECONDS_BETWEEN = 2.0  # checkpoints, at least,
+SHARE_OF_TIME = 0.05  # and they may not take more than this
 
 
 def fit(
@@ -21,6 +32,7 @@ def fit(
     images: Images,
     seed: int,
     phase: str = "train",
+    kept: MutableMapping | None = None,
     *,
     epochs: Count,
     batch_size: Count,
@@ -33,6 +45,8 @@ def fit(
 ) -> list[dict]:
     """The history of one phase, a row per epoch; `model` is left with the weights whose validation loss was least.
 
+    `kept`: where checkpoints are put, under the phase's name, and looked for.
+
     epochs: passes over the training images
     batch_size: images per step
     learning_rate: of Adam, at its highest
@@ -42,11 +56,17 @@ def fit(
     weight_decay: decoupled, as in AdamW; of all weights but biases and learned variances
     averaging: the momentum of a moving average of the weights, which is then what is validated and kept; null: none
     """
-    batches = Training(images.train, model, seed, batch_size, images.redraw)
-    if phase == model.phases[0]:
+    kept = {} if kept is None else kept
+    found = kept.get(phase)
+    at = json.loads(str(found["at"])) if found else {"epoch": 0, "step": 0, "rows": []}
+    batches = Training(images.train, model, seed, batch_size, images.redraw, at["epoch"], at["step"])
+    if phase == model.phases[0] and not found:
         model.adapt(training_images(images), images.train.y)
     model.enter(phase)
-    rate = learning_rates(learning_rate, schedule, warmup, epochs * len(batches))
+    if at["epoch"] == epochs:
+        put(found, {"model": model.variables})
+        return at["rows"]
+    rate = learning_rates(learning_rate, schedule, warmup, epochs * batches.steps)
     optimizer = keras.optimizers.Adam(
         rate,
         global_clipnorm=clip_norm,
@@ -57,20 +77,33 @@ def fit(
     optimizer.exclude_from_weight_decay(var_names=["bias", "log_variance"])
     model.compile(
         optimizer,
-        steps_per_execution=min(STEPS_PER_CALL, len(batches)) if keras.backend.backend() == "tensorflow" else 1,
+        steps_per_execution=min(STEPS_PER_CALL, batches.steps) if keras.backend.backend() == "tensorflow" else 1,
         jit_compile=keras.backend.backend() == "jax",
     )
-    watch = Watch(epochs, len(batches))
+    optimizer.build(model.trainable_variables)  # now, not in the first step, so that a checkpoint finds the slots
+    watch = Watch(epochs, batches.steps, kept, phase, at)
     average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaging else []
-    model.fit(
-        batches,
-        validation_data=Validation(images.valid, model, seed, VALIDATION_BATCH),
-        epochs=epochs,
-        shuffle=False,  # Keras would shuffle the steps by Python's own random numbers; batches come in random order already
-        verbose=0,
-        callbacks=[*average, watch],
-    )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "Your input ran out of data"
+            )  # as an epoch does whose first steps were done before
+            model.fit(
+                batches,
+                validation_data=Validation(images.valid, model, seed, VALIDATION_BATCH),
+                initial_epoch=at["epoch"],
+                epochs=epochs,
+                shuffle=False,  # Keras would shuffle the steps by Python's own random numbers
+                verbose=0,
+                callbacks=[*average, watch],
+            )
+    except FloatingPointError as error:
+        at = json.loads(str(kept[phase]["at"]))
+        again = Training(images.train, model, seed, batch_size, images.redraw, at["epoch"], at["step"])
+        why = blame(model, again, kept[phase], watch.epoch) or error
+        raise Refusal(f"training: {why}: try a smaller learning_rate") from None
     model.set_weights(watch.best_weights)
+    kept[phase] = take({"model": model.variables}) | {"at": written(epochs, 0, watch.rows)}
     return watch.rows
 
 
@@ -87,16 +120,95 @@ def learning_rates(peak: float, schedule: str, warmup: float, steps: int):
     )
 
 
-class Watch(keras.callbacks.Callback):
-    """A row and a line per epoch; remembers the best weights; stops at the first number that is none."""
+def moving(model: Trainable) -> dict[str, list]:
+    """All variables that a step changes."""
+    return {"model": model.variables, "optimizer": model.optimizer.variables, "means": model.metrics_variables}
 
-    def __init__(self, epochs: int, steps: int):
+
+def take(variables: dict[str, list]) -> dict[str, np.ndarray]:
+    return {f"{name}.{i}": np.array(each) for name, some in variables.items() for i, each in enumerate(some)}
+
+
+def put(state: dict[str, np.ndarray], variables: dict[str, list]) -> None:
+    for name, some in variables.items():
+        for i, each in enumerate(some):
+            each.assign(state[f"{name}.{i}"])
+
+
+def written(epoch: int, step: int, rows: list[dict]) -> np.ndarray:
+    """Where training is, as JSON, which keeps every bit of a float."""
+    return np.array(json.dumps({"epoch": epoch, "step": step, "rows": rows}))
+
+
+def blame(model: Trainable, batches: Training, state: dict[str, np.ndarray], last: int) -> str | None:
+    """Which step made a number that is none, and of what: goes there again from a checkpoint, a step at a time."""
+    put(state, moving(model))
+    model.steps_per_execution = 1
+    model.make_train_function(force=True)
+    while batches.epoch <= last:
+        batches.on_epoch_end()  # which begins the next one, as Keras has it
+        for step in range(len(batches)):
+            terms = model.train_on_batch(*batches[step], return_dict=True)
+            where = f"in step {batches.first + step + 1} of epoch {batches.epoch}"
+            terms["loss"] = terms.pop("loss")  # last, as it is bad as soon as one of the others is
+            bad = [f"{name} became {value}" for name, value in terms.items() if not math.isfinite(value)]
+            if bad:
+                return f"{' and '.join(bad)} {where}"
+            for weight in model.trainable_variables:
+                if not np.isfinite(np.asarray(weight)).all():
+                    return f"the gradient of {weight.path} was not finite {where}, though the loss was {terms['loss']:.6g}"
+    return None
+
+
+class Watch(keras.callbacks.Callback):
+    """A row and a line per epoch; remembers the best weights; keeps checkpoints; stops at the first number that is none."""
+
+    def __init__(self, epochs: int, steps: int, kept: MutableMapping, phase: str, at: dict):
         super().__init__()
-        self.epochs, self.steps = epochs, steps
-        self.rows, self.best = [], math.inf
+        self.epochs, self.steps, self.kept, self.phase = epochs, steps, kept, phase
+        self.rows, self.began, self.first = at["rows"], at["epoch"], at["step"]
+        self.best = min((row["valid_loss"] for row in self.rows), default=math.inf)
+        self.goes_on = phase in kept
 
     def on_train_begin(self, logs=None):
-        self.started = time.monotonic()
+        self.started = self.due = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        if self.goes_on:  # here, since Keras has just set the means to nought
+            self.go_on(self.kept[self.phase])
+        else:
+            self.first = 0
+            self.keep(0)
+
+    def go_on(self, state: dict[str, np.ndarray]) -> None:
+        self.goes_on = False
+        put(state, moving(self.model))
+        if self.rows:
+            self.best_weights = [state[f"best.{i}"] for i in range(len(self.model.weights))]
+        print(f"goes on after step {self.first} of {self.steps} of epoch {self.epoch + 1}", flush=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = min(self.first + batch + 1, self.steps)
+        if step % STEPS_PER_CALL == 0 or step == self.steps:
+            for name, value in logs.items():
+                if not math.isfinite(value):
+                    raise FloatingPointError(f"{name} became {value} up to step {step} of epoch {self.epoch + 1}")
+            if step < self.steps:
+                self.keep(step)
+
+    def keep(self, step: int) -> None:
+        """A checkpoint, if it is time for one."""
+        began = time.monotonic()
+        if began < self.due:
+            return
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        state = take(moving(self.model) | ({"best": self.best_weights} if self.rows else {}))
+        if all(np.isfinite(array).all() for array in state.values()):  # else the loss of the next step will not be
+            self.kept[self.phase] = state | {"at": written(self.epoch, step, self.rows)}
+        now = time.monotonic()
+        self.due = now + max(SECONDS_BETWEEN, (now - began) / SHARE_OF_TIME)
 
     def on_epoch_end(self, epoch, logs=None):
         row = {
@@ -107,11 +219,11 @@ class Watch(keras.callbacks.Callback):
         row |= {name.replace("val_", "valid_"): float(value) for name, value in logs.items()}
         for name, value in row.items():
             if not math.isfinite(value):
-                raise Refusal(f"training: {name} became {value} in epoch {epoch + 1}: try a smaller learning_rate")
+                raise FloatingPointError(f"{name} became {value} in epoch {epoch + 1}")
         self.rows.append(row)
         if row["valid_loss"] < self.best:
             self.best, self.best_weights = row["valid_loss"], self.model.get_weights()
-        left = (time.monotonic() - self.started) / (epoch + 1) * (self.epochs - epoch - 1)
+        left = (time.monotonic() - self.started) / (epoch + 1 - self.began) * (self.epochs - epoch - 1)
         print(
             f"epoch {epoch + 1}/{self.epochs}  loss {row['loss']:.4f}  valid {row['valid_loss']:.4f}  {left:.0f} s left",
             flush=True,

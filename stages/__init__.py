@@ -3,12 +3,14 @@
 import hashlib
 import os
 import re
+import select
+import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
-
-from ruamel.yaml import YAML
 
 from pipeline import Refusal, params, store
 
@@ -25,10 +27,14 @@ def run(stage, *arguments: str) -> None:
     """
     names = sys.argv[1:]
     began = time.monotonic() - age()
+    if stage_name() and not dvc_stage():
+        end_in_time()
     try:
         if len(names) != len(arguments):
             raise Refusal(f"usage: python -m stages.{stage.__name__} {' '.join(f'<{name}>' for name in arguments)}".strip())
         before = dependencies(dvc_stage())
+        sound(stage_name())
+        tidy(stage_name())
         stage(*names)
         after = dependencies(dvc_stage())
         changed = sorted(name for name in before | after if before.get(name) != after.get(name))
@@ -40,6 +46,61 @@ def run(stage, *arguments: str) -> None:
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a disk that is full, a folder that may not be written to
+        if error.strerror is None:
+            raise
+        print(f"{error.filename or stage_name()}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+
+
+STOPPED = "stopped; the same command goes on from here"
+
+
+def end(said: str, code: int) -> None:
+    """At once: what frameworks do at Python's leisurely end takes seconds, or complains of an iterator that was left."""
+    sys.stdout.flush()
+    print(said, file=sys.stderr, flush=True)
+    os._exit(code)
+
+
+def end_in_time() -> None:
+    """Watches over this process from a thread of its own.
+
+    After Ctrl-C, Python waits for whatever a framework is computing; not longer than a while. And when a DVC that was killed
+    waits no more, its stage must not write over what a newer run makes.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    waiting, otherwise = waiters(), sys.excepthook
+    sys.excepthook = lambda kind, *about: end(STOPPED, 130) if kind is KeyboardInterrupt else otherwise(kind, *about)
+
+    def watch() -> None:
+        while True:
+            if select.select([heard], [], [], 0.25)[0] and signal.SIGINT in os.read(heard, 64):
+                time.sleep(1.5)
+                end(STOPPED, 130)
+            if waiting != waiters() or waiting[-1:] == [1]:
+                end(f"{dvc_stage()}: the DVC that started this was killed, so it ends, too", 2)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def waiters() -> list[int]:
+    """The processes that wait for this stage, its shell and then DVC, which alone has no DVC_STAGE; none outside DVC.
+
+    Where the system does not tell, as only Linux does, the one above this one.
+    """
+    found, process = [], os.getppid()
+    try:
+        while dvc_stage():
+            found.append(process)
+            if b"DVC_STAGE=" not in Path(f"/proc/{process}/environ").read_bytes():
+                break
+            process = int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    except OSError:
+        pass
+    return found
 
 
 def age() -> float:
@@ -81,28 +142,60 @@ def note(name: str | None, seconds: float) -> None:
             file.write(f"{name} {seconds:.2f}\n".encode())
 
 
+def declared(stage: str) -> tuple[dict, Callable[[str], str], dict]:
+    """The stage's block of dvc.yaml, what fills in its ${...}, and all parameters."""
+    name, _, key = stage.partition("@")
+    settings = params.read()
+    block = params.read(ROOT / "dvc.yaml")["stages"][name]
+    item = {}
+    if "foreach" in block:
+        item, block = params.block(settings, re.sub(r"\W", "", block["foreach"]), key), block["do"]
+    values = settings | {"key": key, "item": item}
+    return block, lambda entry: re.sub(r"\$\{(.*?)\}", lambda match: str(lookup(values, match[1])), entry), settings
+
+
 def dependencies(stage: str | None) -> dict[str, str]:
     """A digest of each file and parameter that dvc.yaml names for a stage."""
     if stage is None:
         return {}
-    name, _, key = stage.partition("@")
-    settings = params.read()
-    block = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][name]
-    item = {}
-    if "foreach" in block:
-        item, block = settings[re.sub(r"\W", "", block["foreach"])][key], block["do"]
-    values = settings | {"key": key, "item": item}
-
-    def filled(entry: str) -> str:
-        return re.sub(r"\$\{(.*?)\}", lambda match: str(lookup(values, match[1])), entry)
-
+    block, filled, settings = declared(stage)
     found = {}
     for entry in block["deps"]:
-        found |= {str(file.relative_to(ROOT)): digest(file) for file in files(ROOT / filled(entry))}
+        found |= {str(file.relative_to(ROOT)): store.md5(file) for file in files(ROOT / filled(entry))}
     for entry in block.get("params", []):  # a mapping means all of params.yaml
         dotted = "" if isinstance(entry, dict) else filled(entry)
         found[f"params.yaml: {dotted}"] = repr(lookup(settings, dotted))
     return found
+
+
+def sound(stage: str | None) -> None:
+    """Refuse an input that is not what the stage that made it left, by dvc.lock: a bit that has flipped, a file cut short."""
+    try:
+        made = params.read(ROOT / "dvc.lock")["stages"] if stage else {}
+    except (Refusal, KeyError):  # nothing has run yet, or a DVC beside this one is just writing it
+        return
+    if made:
+        block, filled, _ = declared(stage)
+        needed = [Path(filled(entry)) for entry in block["deps"]]
+        for name, entry in made.items():
+            for out in entry.get("outs", ()):
+                path = Path(out["path"])
+                if any(path.is_relative_to(dep) for dep in needed) and (ROOT / path).exists():
+                    found = store.md5(ROOT / path)
+                    if found != out["md5"]:
+                        tool = "git" if path.parts[0] in ("results", "reports") else "dvc"
+                        raise Refusal(
+                            f"{path}: expected md5 {out['md5']} as in dvc.lock, found {found}: "
+                            f"`{tool} checkout {path}` brings it back, `dvc repro {name}` makes it again"
+                        )
+
+
+def tidy(stage: str | None) -> None:
+    """Remove what a start of this stage that was killed had not finished writing."""
+    if stage is not None:
+        block, filled, _ = declared(stage)
+        for entry in [*block["outs"], *block.get("metrics", []), *block.get("plots", [])]:
+            store.tidy(ROOT / filled(next(iter(entry)) if isinstance(entry, dict) else entry))
 
 
 def files(path: Path) -> list[Path]:
@@ -113,12 +206,11 @@ def files(path: Path) -> list[Path]:
     return [path / file for file in inside if "__pycache__" not in file.parts and not file.name.startswith(".")]
 
 
-def digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "md5").hexdigest()
-
-
 def lookup(settings: dict, dotted: str):
     for part in filter(None, dotted.split(".")):
         settings = settings[part]
     return settings
+
+
+if dvc_stage():  # from the first moment on, while frameworks are still being imported
+    end_in_time()

@@ -1,5 +1,8 @@
 """Trains every seed of a run: weights, a history, and what came of it."""
 
+from collections.abc import MutableMapping
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -19,46 +22,61 @@ def train(run: str) -> None:
     settings = params.read()
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
-    from pipeline import cost, models, training
-
     folder = store.data(chosen["data"])
     images, meta = data_store.read(folder), data_store.read_meta(folder)
     spec = {key: meta[key] for key in ("shape", "levels", "classes")}
-    histories, one = [], data_store.training_images(images)[:1]
-    with store.writing(store.weights(run)) as weights:
-        for seed in chosen["seeds"]:
-            print(f"{run}, seed {seed}", flush=True)
-            try:
-                model = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
-                parts, costs = {}, []
-                for phase, how in phases(model, chosen["training"]).items():
-                    parts[phase] = pd.DataFrame(training.fit(model, images, seed, phase, **how)).assign(phase=phase)
-                    costs.append(parts[phase].step.iloc[-1] * cost.of_step(model, one, images.train.y, how["batch_size"]))
-            except Refusal as refusal:
-                raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
-            bare = models.build(chosen["family"], chosen["model"], spec, chosen["network"], seed)
-            bare.set_weights(model.get_weights())  # without the optimizer, whose slots are of the last epoch
-            histories += [part.assign(seed=seed) for part in parts.values()]
-            config = {"family": chosen["family"], "model": chosen["model"], "spec": spec, "network": chosen["network"]}
-            store.save(bare, weights / str(seed), config | {"seed": seed})
-    history = pd.concat(histories)
-    terms = [name for name in history.columns if name not in FIRST]
-    store.write_csv(store.result(run, "history.csv"), history[[*FIRST, *terms]])
-    last = [part for part in histories if part.phase.iloc[0] == model.phases[-1]]  # whose loss is the model's
-    best = [part.loc[part.valid_loss.idxmin()] for part in last]
-    steps = int(sum(part.step.iloc[-1] for part in parts.values()))
-    summary = {
-        "parameters": sum(int(np.prod(weight.shape)) for weight in bare.trainable_weights),
-        "epochs": sum(len(part) for part in parts.values()),
-        "steps": steps,
-        "step_multiply_adds": int(sum(costs) // steps),
-        "best_epoch": int(best[0].epoch),  # of the first seed
+    with store.unfinished("train", run, stages.fingerprint()) as unfinished:
+        histories, seeds = [], chosen["seeds"]
+        with store.writing(store.weights(run)) as weights:
+            for seed in seeds:
+                print(f"{run}, seed {seed}", flush=True)
+                kept = store.Finished(unfinished / str(seed))
+                try:
+                    history, size = train_seed(chosen, spec, images, seed, kept, weights / str(seed))
+                except Refusal as refusal:
+                    raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
+                histories.append(history)
+        history = pd.concat(histories)
+        terms = [name for name in history.columns if name not in (*FIRST, "multiply_adds")]
+        store.write_csv(store.result(run, "history.csv"), history[[*FIRST, *terms]])
+        store.write_json(store.result(run, "training.json"), summary(histories, size))
+
+
+def train_seed(chosen: dict, spec: dict, images, seed: int, kept: MutableMapping, weights: Path) -> tuple[pd.DataFrame, int]:
+    """Its history, with what a step of each phase costs, and how many parameters the model has."""
+    from pipeline import cost, models, training
+
+    what = {"family": chosen["family"], "model": chosen["model"], "spec": spec, "network": chosen["network"], "seed": seed}
+    model, parts, one = models.build(**what), [], data_store.training_images(images)[:1]
+    for phase, how in phases(model, chosen["training"]).items():
+        part = pd.DataFrame(training.fit(model, images, seed, phase, kept, **how))
+        size = min(how["batch_size"], len(images.train.x))
+        parts.append(part.assign(seed=seed, phase=phase, multiply_adds=cost.of_step(model, one, images.train.y, size)))
+    bare = models.build(**what)
+    bare.set_weights(model.get_weights())  # without the optimizer, whose slots are of the last epoch
+    store.save(bare, weights, what)
+    return pd.concat(parts), sum(int(np.prod(weight.shape)) for weight in bare.trainable_weights)
+
+
+def summary(histories: list[pd.DataFrame], parameters: int) -> dict:
+    """Loss and epoch are of the best epoch of the last phase, whose loss is the model's; the epoch is the first seed's."""
+    best = []
+    for history in histories:
+        last = history[history.phase == history.phase.iloc[-1]]
+        best.append(last.loc[last.valid_loss.idxmin()])
+    phases = histories[0].groupby("phase", sort=False).last()
+    found = {
+        "parameters": parameters,
+        "epochs": len(histories[0]),
+        "steps": int(phases.step.sum()),
+        "step_multiply_adds": int((phases.step * phases.multiply_adds).sum() // phases.step.sum()),
+        "best_epoch": int(best[0].epoch),
         "train_loss": float(np.mean([row.loss for row in best])),
         "valid_loss": float(np.mean([row.valid_loss for row in best])),
     }
     if len(best) > 1:
-        summary["valid_loss_seed_sd"] = float(np.std([row.valid_loss for row in best], ddof=1))
-    store.write_json(store.result(run, "training.json"), summary)
+        found["valid_loss_seed_sd"] = float(np.std([row.valid_loss for row in best], ddof=1))
+    return found
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dvc_helpers import Project, environment
 
 from pipeline import params
 from pipeline.figures import changes
-from pipeline.figures.provenance import md5
+from pipeline.store import md5
 
 VAE = "artifacts/likelihood/digits-vae.csv", "artifacts/gallery/digits-vae.npz"
 AE = ("artifacts/gallery/digits-ae.npz",)

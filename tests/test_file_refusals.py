@@ -156,6 +156,7 @@ def project(root: Path, block: dict) -> Path:
     """The code in a folder of its own, with one data set, `mine`."""
     for name in ("pipeline", "stages"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dvc.yaml", root)
     (root / "params.yaml").write_text(json.dumps({"data": {"mine": block}}))
     return root
 

@@ -8,26 +8,37 @@ from pipeline.data.store import Split
 
 
 class Training(keras.utils.PyDataset):
-    """Every epoch another order, in whole batches; the few images left over differ from epoch to epoch."""
+    """Every epoch another order, in whole batches; the few images left over differ from epoch to epoch.
 
-    def __init__(self, split: Split, model: Trainable, seed: int, size: int, redraw: int | None = None):
+    `epoch`, `first`: epochs that were done before, and steps of the next one.
+    """
+
+    def __init__(
+        self, split: Split, model: Trainable, seed: int, size: int, redraw: int | None = None, epoch: int = 0, first: int = 0
+    ):
         super().__init__()
         self.split, self.model, self.seed, self.redraw = split, model, seed, redraw
         self.size = min(size, len(split.x))
-        self.epoch = 0
+        self.steps = len(split.x) // self.size
+        self.epoch, self.first, self.begun = epoch, first, False
         self.shuffle()
 
     def __len__(self) -> int:
-        return len(self.split.x) // self.size
+        """Keras takes what it is at first for the length of every epoch."""
+        return self.steps if not self.begun else self.steps - self.first
 
     def shuffle(self) -> None:
         self.order = generator(self.seed, "order", self.epoch).permutation(len(self.split.x))
 
     def on_epoch_end(self) -> None:  # Keras calls it once before the first epoch, too, which so is epoch 1
         self.epoch += 1
+        if self.begun:
+            self.first = 0
+        self.begun = True
         self.shuffle()
 
     def __getitem__(self, step: int):
+        step += self.first if self.begun else 0
         # Sorted, since a memory-mapped file is read faster in its own order and a batch has none.
         chosen = np.sort(self.order[step * self.size : (step + 1) * self.size])
         rng = generator(self.seed, "batch", self.epoch, step)

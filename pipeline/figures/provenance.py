@@ -1,7 +1,5 @@
 """Where a page comes from: the hashes DVC records for the files it was made of, the parameters, the packages."""
 
-import hashlib
-import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,18 +7,9 @@ from pathlib import Path
 from IPython.display import HTML
 
 from pipeline.figures.parts import note, section, table
+from pipeline.store import md5
 
 PACKAGES = ("numpy", "pandas", "matplotlib", "papermill", "nbconvert", "dvc")
-
-
-def md5(path: Path) -> str:
-    """As in dvc.lock: of a file its MD5; of a folder that of DVC's list of the files inside, marked `.dir`."""
-    if path.is_dir():
-        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-        listing = [{"md5": md5(path / name), "relpath": name} for name in names]
-        return hashlib.md5(json.dumps(listing).encode()).hexdigest() + ".dir"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def versions() -> dict[str, str]:

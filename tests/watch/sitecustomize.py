@@ -11,9 +11,11 @@ import sys
 
 
 def by_the_lookout(frame) -> bool:
-    """Whether stages/__init__.py is looking for edits: it reads all that is declared, whether the stage needs it or not."""
+    """Whether stages/__init__.py is looking at all that is declared, whether the stage needs it or not."""
     while frame:
-        if frame.f_code.co_name == "dependencies" and frame.f_code.co_filename.endswith("stages/__init__.py"):
+        if frame.f_code.co_name in ("dependencies", "tidy", "sound") and frame.f_code.co_filename.endswith(
+            "stages/__init__.py"
+        ):
             return True
         frame = frame.f_back
     return False

@@ -1,0 +1,156 @@
+"""Whatever stops a run, the next one goes on from there and ends with the same bytes: kill -9 of a stage or of DVC, Ctrl-C."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from dvc_helpers import Project, copy, dump, load
+
+from pipeline.params import ROOT
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes as Linux shows them")
+TRAIN = "train@digits-vae"
+KILLS = 6
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    """All that a training of some ten seconds needs, after a start of about as many."""
+    params = load((ROOT / "profiles" / "smoke" / "params.yaml").read_text(encoding="utf-8"))
+    run = params["runs"]["digits-vae"]
+    run["network"] |= {"dropout": 0.1}
+    run["training"] = {"epochs": 9, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"}
+    project = copy(tmp_path_factory.mktemp("kills"), dump(params))
+    project.dvc("repro", "prepare@digits")
+    return project
+
+
+@pytest.fixture(scope="module")
+def whole(project) -> tuple[dict, float]:
+    """The hashes of a training that nothing stopped, and the seconds it took."""
+    began = time.monotonic()
+    project.dvc("repro", "--single-item", TRAIN)
+    return made(project), time.monotonic() - began
+
+
+def made(project: Project) -> dict[str, str]:
+    return {out["path"]: out["md5"] for out in load((project.path / "dvc.lock").read_text())["stages"][TRAIN]["outs"]}
+
+
+class Running:
+    """`dvc repro` in a session of its own, as a terminal has it, and what it says."""
+
+    def __init__(self, project: Project):
+        self.project, self.log = project, project.path.parent / "said"
+        with self.log.open("wb") as log:
+            command = [
+                sys.executable,
+                "-m",
+                "dvc",
+                "repro",
+                "--single-item",
+                "--force",
+                TRAIN,
+            ]  # forced, or DVC would look into its cache
+            self.dvc = subprocess.Popen(
+                command, cwd=project.path, env=project.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def stage(self) -> int | None:
+        """The process of the training, once there is one."""
+        return next((pid for pid in processes(self.project) if "stages.train" in words(pid)), None)
+
+    def wait(self, what: str) -> None:
+        while what not in self.said():
+            assert self.dvc.poll() is None, self.said()
+            time.sleep(0.05)
+
+
+def words(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+    except OSError:  # it has ended meanwhile
+        return []
+
+
+def processes(project: Project) -> list[int]:
+    """Those that work in the project's folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cwd").readlink() == project.path and Path(words(int(folder.name))[0]).name.startswith("python"):
+                found.append(int(folder.name))
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def gone(project: Project, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while processes(project):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(project, whole):
+    """Moments uniform in wall time; in turn the stage and DVC, whose stage then ends by itself."""
+    rng, (expected, seconds), kills, went_on = random.Random(0), whole, 0, 0
+    while kills < KILLS:
+        running = Running(project)
+        try:
+            running.dvc.wait(rng.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            victim = running.stage() if kills % 2 else running.dvc.pid
+            if victim:
+                os.kill(victim, signal.SIGKILL)
+                kills += 1
+                assert gone(project, 5), "an orphan goes on"
+                running.dvc.wait(10)
+        else:
+            assert made(project) == expected  # done before its moment came: the next begins at the start
+        went_on += "goes on after step" in running.said()
+    last = Running(project)
+    assert last.dvc.wait(120) == 0, last.said()
+    assert made(project) == expected
+    assert went_on + ("goes on after step" in last.said()) > 0
+    assert not (project.path / ".scratch" / "train" / "digits-vae").exists()
+    assert not list((project.path / "artifacts" / "weights").glob(".*.[0-9]*"))
+
+
+def test_ctrl_c_ends_it_soon_and_nothing_is_lost(project, whole):
+    running = Running(project)
+    running.wait("epoch 4/9")
+    began = time.monotonic()
+    os.killpg(running.dvc.pid, signal.SIGINT)
+    assert running.dvc.wait(20) != 0
+    assert time.monotonic() - began < 3  # of which DVC's own end takes one
+    assert gone(project, 1)
+    assert "stopped; the same command goes on from here" in running.said()
+    assert "Traceback" not in running.said()
+    project.dvc("status")  # the locks are free
+    said = project.dvc("repro", "--single-item", "--force", TRAIN)
+    step, epoch = map(int, re.search(r"goes on after step (\d+) of 314 of epoch (\d+)", said).groups())
+    assert (epoch, step) > (1, 0)
+    assert made(project) == whole[0]
+
+
+def test_a_checkpoint_of_other_parameters_is_not_used(project, whole):
+    running = Running(project)
+    running.wait("epoch 4/9")
+    os.kill(running.stage(), signal.SIGKILL)
+    running.dvc.wait(10)
+    params = (project.path / "params.yaml").read_text()
+    (project.path / "params.yaml").write_text(params.replace('"epochs": 9', '"epochs": 1'))
+    assert "goes on" not in project.dvc("repro", "--single-item", "--force", TRAIN)
+    (project.path / "params.yaml").write_text(params)
