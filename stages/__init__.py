@@ -47,9 +47,8 @@ def run(stage, *arguments: str) -> None:
         print(refusal, file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a disk that is full, a folder that may not be written to
-        if error.strerror is None:
-            raise
-        print(f"{error.filename or stage_name()}: {error.strerror}", file=sys.stderr)
+        where, why = error.filename or stage_name(), error.strerror or str(error).splitlines()[0]
+        print(f"{where}: {why}; `dvc checkout` and `git checkout results` bring back the last outputs", file=sys.stderr)
         sys.exit(2)
 
 

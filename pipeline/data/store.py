@@ -17,6 +17,7 @@ Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
 SPLITS = ("train", "valid", "test")
 PARTS = ("x", "y", "factors", "log_prob")
+META = {"shape", "levels", "classes", "counts", "binarised", "redraw", "factors", "sha256"}
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,14 @@ def write(folder: Path, images: Images, baselines: dict) -> None:
 def read_meta(folder: Path) -> dict:
     path = folder / "meta.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Refusal(f"{path}: cannot be read ({error})") from None
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        missing = META - set(meta)
+    except (OSError, ValueError, TypeError) as error:
+        missing = error
+    if missing:
+        why = missing if isinstance(missing, Exception) else f"without {', '.join(sorted(missing))}"
+        raise Refusal(f"{path}: cannot be read ({why}); `dvc checkout data/{folder.name}` brings it back")
+    return meta
 
 
 def read(folder: Path) -> Images:
@@ -126,11 +132,16 @@ def read(folder: Path) -> Images:
     meta = read_meta(folder)
 
     def split(name: str) -> Split:
-        parts = {part: folder / f"{name}_{part}.npy" for part in PARTS if f"{name}_{part}" in meta["sha256"]}
-        try:
-            return Split(**{part: np.load(path, mmap_mode="r") for part, path in parts.items()})
-        except (OSError, ValueError) as error:
-            raise Refusal(f"{folder}: an array of the {name} split cannot be read ({error})") from None
+        parts = {}
+        for part in PARTS:
+            path = folder / f"{name}_{part}.npy"
+            if path.stem in meta["sha256"]:
+                try:
+                    parts[part] = np.load(path, mmap_mode="r", allow_pickle=False)
+                except (OSError, ValueError, EOFError) as error:
+                    back = f"`dvc checkout data/{folder.name}` brings it back"
+                    raise Refusal(f"{path}: cannot be read ({error}); {back}") from None
+        return Split(**parts)
 
     return Images(
         **{name: split(name) for name in SPLITS},

@@ -1,0 +1,170 @@
+"""A file that is cut short or has a bit flipped is refused in one line that names it and says how to have it back."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dvc_helpers import copy, dump, environment, small_params
+
+from pipeline import Refusal, models, store
+from pipeline.data import store as data_store
+from pipeline.data.store import Images, Split
+
+SPEC = {"shape": [4, 4, 1], "levels": 2, "classes": None}
+NETWORK = {"latent": 2, "body": "dense", "widths": [8], "likelihood": "bernoulli"}
+WHAT = {"family": "latent", "model": "vae", "spec": SPEC, "network": NETWORK, "seed": 0}
+
+
+def flipped(content: bytes, rng) -> bytes:
+    at = rng.integers(len(content))
+    return content[:at] + bytes([content[at] ^ (1 << rng.integers(8))]) + content[at + 1 :]
+
+
+def cut(content: bytes, rng) -> bytes:
+    return content[: rng.integers(len(content))]
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    (tmp_path / "params.yaml").write_text(json.dumps({"compute": {}}))
+    compute = {"backend": os.environ.get("KERAS_BACKEND", "tensorflow"), "threads": 2, "precision": "float32"}
+    monkeypatch.setattr("pipeline.params.read", lambda: {"compute": compute})
+    store.save(models.build(**WHAT), store.weights("r") / "0", WHAT)
+    return store.weights("r") / "0"
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("harm", [flipped, cut])
+def test_weights_that_are_not_those_that_were_saved(weights, harm, rng):
+    assert store.load("r").count_params() > 0
+    path = weights / "model.weights.h5"
+    good = path.read_bytes()
+    for _ in range(50):
+        path.write_bytes(harm(good, rng))
+        with pytest.raises(Refusal) as refused:
+            store.load("r")
+        assert str(refused.value).startswith(f"{path}: these are not the weights that were saved, md5 ")
+        assert str(refused.value).endswith("`dvc checkout artifacts/weights/r` brings them back")
+
+
+@pytest.mark.backend
+def test_versions_that_shaped_the_numbers_are_kept_and_others_warned_of(weights, capsys):
+    store.load("r")
+    assert capsys.readouterr().err == ""
+    config = json.loads((weights / "config.json").read_text())
+    assert set(config["versions"]) == {"python", "keras", "numpy", os.environ.get("KERAS_BACKEND", "tensorflow")}
+    (weights / "config.json").write_text(json.dumps(config | {"versions": config["versions"] | {"keras": "3.0.0"}}))
+    store.load("r")
+    said = capsys.readouterr().err
+    assert said == "r was trained with keras 3.0.0: with other versions its numbers may differ a little\n"
+
+
+@pytest.mark.parametrize("name", ["meta.json", "train_x.npy", "test_x.npy"])
+def test_prepared_data_cut_short(tmp_path, name, rng):
+    folder, x = tmp_path / "data" / "d", rng.integers(0, 2, (9, 4, 4, 1)).astype("uint8")
+    data_store.write(folder, Images(Split(x), Split(x), Split(x), levels=2), {})
+    path = folder / name
+    good = path.read_bytes()
+    for left in range(0, len(good) - 1, 7):  # but the last, a line's end that JSON can do without
+        path.write_bytes(good[:left])
+        with pytest.raises(Refusal) as refused:
+            data_store.read(folder)
+        assert str(refused.value).startswith(f"{path}: cannot be read (") and "\n" not in str(refused.value)
+        assert str(refused.value).endswith("`dvc checkout data/d` brings it back")
+
+
+STAGE = """
+import sys
+import stages
+
+sys.argv[1:] = ["digits-vae"]
+stages.run(lambda run: print("ran"), "run")
+"""
+INPUTS = (
+    "artifacts/weights/digits-vae/0/model.weights.h5",
+    "artifacts/gallery/digits-vae.npz",
+    "artifacts/likelihood/digits-vae.csv",
+    "data/digits/test_x.npy",
+    "results/digits-vae/evidence.json",
+    "results/digits-vae/history.csv",
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Inputs of a report, or of an estimate, and a dvc.lock that knows them."""
+    project = copy(tmp_path_factory.mktemp("files"), dump(small_params()))
+    outs = []
+    for name in INPUTS:
+        path = project.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(np.random.default_rng(1).bytes(300))
+    for name in ("artifacts/weights/digits-vae", "data/digits", *[name for name in INPUTS if name.count("/") == 2]):
+        if (project.path / name).is_dir() or name in INPUTS:
+            outs.append({"path": name, "md5": store.md5(project.path / name)})
+    lock = {"schema": "2.0", "stages": {"made": {"cmd": "true", "outs": outs}}}
+    (project.path / "dvc.lock").write_text(json.dumps(lock))
+    return project
+
+
+def run(project, name: str) -> subprocess.CompletedProcess:
+    stage = "estimate@digits-vae" if "weights" in name else "report@digits-vae"
+    env = environment(project.path.parent) | {"DVC_STAGE": stage, "DVC_ROOT": str(project.path)}
+    return subprocess.run([sys.executable, "-c", STAGE], cwd=project.path, env=env, capture_output=True, text=True)
+
+
+def test_inputs_that_are_as_dvc_lock_has_them_pass(project):
+    assert run(project, "weights").stdout == run(project, "report").stdout == "ran\n"
+
+
+@pytest.mark.parametrize("harm", [flipped, cut])
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_input_that_is_not_as_dvc_lock_has_it_is_refused(project, name, harm, rng):
+    path = project.path / name
+    good = path.read_bytes()
+    path.write_bytes(harm(good, rng))
+    try:
+        done = run(project, name)
+    finally:
+        path.write_bytes(good)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    out = next(out for out in (name, str(Path(name).parent), str(Path(name).parents[1])) if f"{out}: expected" in done.stderr)
+    tool = "git" if name.startswith("results") else "dvc"
+    assert f"`{tool} checkout {out}` brings it back, `dvc repro made` makes it again" in done.stderr
+
+
+FULL = """
+import resource
+import sys
+import numpy as np
+import stages
+from pipeline import store
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+def stage(run):
+    with store.writing(store.result(run, "history.csv")) as path:
+        np.savez(path.open("wb"), x=np.zeros(10000))
+
+sys.argv[1:] = ["digits-vae"]
+stages.run(stage, "run")
+"""
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["a disk that is full", "a place that cannot be written to"])
+def test_what_cannot_be_written_leaves_what_was_there(project, blocked):
+    folder = project.path / "results" / "digits-vae"
+    before = (folder / "history.csv").read_bytes()
+    env = environment(project.path.parent) | {"DVC_STAGE": "report@digits-vae", "DVC_ROOT": str(project.path)}
+    code = FULL.replace('"history.csv"', '"history.csv/x"') if blocked else FULL
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.path, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert ("File exists" if blocked else "File too large") in done.stderr
+    assert done.stderr.endswith("`dvc checkout` and `git checkout results` bring back the last outputs\n")
+    assert (folder / "history.csv").read_bytes() == before
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
