@@ -195,7 +195,7 @@ def load(run: str, seed: int | None = None):
     backend.start(**compute)
     from pipeline import models
 
-    path, back = folder / "model.weights.h5", f"`dvc checkout {weights(run).relative_to(ROOT)}` brings them back"
+    path, back = folder / "model.weights.h5", f"`dvc checkout artifacts/weights/{run}` brings them back"
     try:
         found = md5(path)
         if found != config["weights_md5"]:
