@@ -3,6 +3,7 @@
 PROFILE ?= default
 BACKEND ?= tensorflow
 REV ?= HEAD
+JOBS ?= 2
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # DVC's own choice, /var/tmp/dvc, is shared with every user of the machine.
@@ -21,7 +22,7 @@ endif
 # Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
 IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
 
-.PHONY: all setup setup-dev test test-browser mutants lint lock docs prune time diff bench open serve help
+.PHONY: all setup setup-dev test test-project test-browser mutants lint lock docs prune parallel verify verify-kills time diff bench open serve help
 
 all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
 	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
@@ -38,6 +39,9 @@ ifeq ($(BACKEND),jax)
 else
 	.venv/bin/python -m pytest
 endif
+
+test-project: setup-dev ## run the tests that want a finished project, the README among them
+	.venv/bin/python -m pytest -n 0 -m project
 
 test-browser: setup-dev ## open every page of the last run in Chromium, on a phone and on a desk, light and dark, without a network
 	@$(IN) sh -c 'python -m pytest -n 0 tests/browser/pages.py'
@@ -57,6 +61,15 @@ docs: setup ## write the generated pages of docs/ anew
 
 prune: setup ## remove what belongs to runs and data sets that params.yaml no longer has
 	@$(IN) sh -c 'python -m tools.prune'
+
+parallel: setup ## run what has changed, JOBS runs (2) at the same time
+	@$(IN) sh -c 'python -m stages.check && python -m tools.parallel $(JOBS) && python -m tools.table'
+
+verify: setup ## run the smoke profile twice from nothing: every byte must be the same (see README)
+	@.venv/bin/python -m tools.verify $(if $(filter file,$(origin PROFILE)),smoke,$(PROFILE)) $(if $(TOLERANCE),tolerance)
+
+verify-kills: setup-dev ## kill trainings and estimates of each family twenty times: the bytes must be the same
+	.venv/bin/python -m pytest -n 0 -s tests/kills/verify.py
 
 time: setup ## what each stage took when it last ran, and what came from the cache
 	@$(IN) sh -c 'python -m tools.time'

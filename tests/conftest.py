@@ -54,10 +54,12 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook, which would otherwise come first
 def pytest_collection_modifyitems(items):
-    """What shares a costly fixture runs in one worker: a module, and, first since it takes longest, the finished project."""
-    items.sort(key=lambda item: "smoke" not in item.fixturenames)
+    """What shares a costly fixture runs in one worker, a module; what wants a finished project has a target of its own."""
+    items.sort(key=lambda item: item.module.__name__ != "test_kills")  # first, as it takes longest
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("smoke" if "smoke" in item.fixturenames else item.module.__name__))
+        item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+        if "smoke" in item.fixturenames:
+            item.add_marker(pytest.mark.project)
 
 
 @pytest.fixture

@@ -79,6 +79,8 @@ def main() -> None:
     name = "@".join([sys.argv[2].removeprefix("stages."), *sys.argv[3:]])
     with Path(os.environ["STUB_LOG"]).open("a") as log:
         log.write(f"{name}\n")
+    if name == os.environ.get("STUB_FAILS"):
+        sys.exit(f"{name}: told to fail")
     params = load(Path("params.yaml"))
     stage = stages(load(Path("dvc.yaml")), params)[name]
     tracked = [params if isinstance(key, dict) else lookup(params, key) for key in stage.get("params", [])]

@@ -39,15 +39,15 @@ def whole(project) -> tuple[dict, float]:
     return made(project), time.monotonic() - began
 
 
-def made(project: Project) -> dict[str, str]:
-    return {out["path"]: out["md5"] for out in load((project.path / "dvc.lock").read_text())["stages"][TRAIN]["outs"]}
+def made(project: Project, stage: str = TRAIN) -> dict[str, str]:
+    return {out["path"]: out["md5"] for out in load((project.path / "dvc.lock").read_text())["stages"][stage]["outs"]}
 
 
 class Running:
     """`dvc repro` in a session of its own, as a terminal has it, and what it says."""
 
-    def __init__(self, project: Project):
-        self.project, self.log = project, project.path.parent / "said"
+    def __init__(self, project: Project, stage: str = TRAIN):
+        self.project, self.log, self.script = project, project.path.parent / "said", f"stages.{stage.split('@')[0]}"
         with self.log.open("wb") as log:
             command = [
                 sys.executable,
@@ -67,7 +67,7 @@ class Running:
 
     def stage(self) -> int | None:
         """The process of the training, once there is one."""
-        return next((pid for pid in processes(self.project) if "stages.train" in words(pid)), None)
+        return next((pid for pid in processes(self.project) if self.script in words(pid)), None)
 
     def wait(self, what: str) -> None:
         while what not in self.said():
@@ -103,27 +103,36 @@ def gone(project: Project, seconds: float) -> bool:
     return True
 
 
-def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(project, whole):
-    """Moments uniform in wall time; in turn the stage and DVC, whose stage then ends by itself."""
-    rng, (expected, seconds), kills, went_on = random.Random(0), whole, 0, 0
-    while kills < KILLS:
-        running = Running(project)
+def kill(project: Project, stage: str, expected: dict, seconds: float, kills: int, say=lambda line: None) -> int:
+    """Kills a stage at moments uniform in wall time, then lets it end; how often it went on from a checkpoint.
+
+    In turn the stage and its DVC, whose stage then ends by itself. What was done before its moment came begins anew.
+    """
+    rng, killed, went_on = random.Random(stage), 0, 0
+    while True:
+        running, moment = Running(project, stage), rng.uniform(0, seconds)
         try:
-            running.dvc.wait(rng.uniform(0, seconds))
+            running.dvc.wait(moment if killed < kills else 600)
         except subprocess.TimeoutExpired:
-            victim = running.stage() if kills % 2 else running.dvc.pid
+            whom, victim = ("stage", running.stage()) if killed % 2 else ("dvc", running.dvc.pid)
             if victim:
                 os.kill(victim, signal.SIGKILL)
-                kills += 1
+                killed += 1
                 assert gone(project, 5), "an orphan goes on"
                 running.dvc.wait(10)
+                say(
+                    f"{stage}: kill {killed} after {moment:.1f} s, of {whom}; its last line: {running.said().strip().splitlines()[-1]}"
+                )
         else:
-            assert made(project) == expected  # done before its moment came: the next begins at the start
+            assert running.dvc.returncode == 0, running.said()
+            assert made(project, stage) == expected
         went_on += "goes on after step" in running.said()
-    last = Running(project)
-    assert last.dvc.wait(120) == 0, last.said()
-    assert made(project) == expected
-    assert went_on + ("goes on after step" in last.said()) > 0
+        if killed == kills and running.dvc.returncode == 0:
+            return went_on
+
+
+def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(project, whole):
+    assert kill(project, TRAIN, *whole, KILLS) > 0
     assert not (project.path / ".scratch" / "train" / "digits-vae").exists()
     assert not list((project.path / "artifacts" / "weights").glob(".*.[0-9]*"))
 

@@ -131,14 +131,14 @@ def test_ci_runs_every_step_and_fails_when_one_does(tmp_path):
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     make = tmp_path / "make"
     env = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    steps = ["test", "lint", "PROFILE=smoke", "test-browser PROFILE=smoke", "test BACKEND=jax"]
+    steps = ["test", "lint", "PROFILE=smoke", "test-browser PROFILE=smoke", "test-project", "test BACKEND=jax", "verify"]
     for failing in (*steps, None):
         make.write_text(f'#!/bin/sh\necho "$*" >>calls\n[ "$*" != "{failing}" ]\n')
         make.chmod(0o755)
         done = subprocess.run([tmp_path / ".ci" / "run"], env=env, cwd="/", capture_output=True, text=True)
         assert (done.returncode == 0) == (failing is None)
         assert failing is None or f"== failed: make {failing}" in done.stderr
-    assert (tmp_path / "calls").read_text().splitlines() == steps * 6
+    assert (tmp_path / "calls").read_text().splitlines() == steps * (len(steps) + 1)
 
 
 PYTEST = """import os, sys

@@ -35,6 +35,10 @@ def fresh(profile: str, name: str) -> Path:
     return folder
 
 
+def where(folder: Path) -> str:
+    return str(folder.relative_to(ROOT))
+
+
 def start(folder: Path) -> subprocess.Popen:
     env = os.environ | {"DVC_SITE_CACHE_DIR": str(folder / ".scratch" / "dvc")}
     with folder.with_suffix(".log").open("wb") as log:
@@ -45,7 +49,7 @@ def start(folder: Path) -> subprocess.Popen:
 def finish(folder: Path, process: subprocess.Popen) -> None:
     if process.wait() != 0:
         last = folder.with_suffix(".log").read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-        raise Refusal("\n".join([f"{folder.relative_to(ROOT)}: dvc repro failed, see its log beside it:", *last]))
+        raise Refusal("\n".join([f"{where(folder)}: dvc repro failed, see its log beside it:", *last]))
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -95,11 +99,10 @@ def judge(before: dict, now: dict) -> tuple[list[str], list[str]]:
         if a is None or b is None or isinstance(a, str) or isinstance(b, str):
             (bad if key in SAME or a is None or b is None else told).append(f"{name}: {a} -> {b}")
             continue
-        errors = [
-            known.get(f"{name.removesuffix(key)}{key.replace('nats', 'se').replace('regret_se', 'nll_se')}")
-            for known in (before, now)
-        ]
-        error = math.hypot(*[each for each in errors if isinstance(each, float)]) if key.endswith("_nats") else 0.0
+        error = 0.0
+        if key.endswith("_nats"):
+            se = f"{name.removesuffix(key)}nll_se"
+            error = math.hypot(before.get(se, 0.0), now.get(se, 0.0))
         allowed = max(SHARE * abs(a), ERRORS * error)
         line = f"{name}: {a:.6g} -> {b:.6g}, {b - a:+.3g}"
         if key in SAME or (key in JUDGED and not abs(b - a) <= allowed):
@@ -112,9 +115,7 @@ def judge(before: dict, now: dict) -> tuple[list[str], list[str]]:
 def verify(profile: str, tolerance: str = "") -> None:
     once = profile == "default" or tolerance
     folders = [fresh(profile, f"{profile}-{number}") for number in ((1,) if once else (1, 2))]
-    print(
-        f"verify: {profile}, from nothing, in {' and '.join(str(folder.relative_to(ROOT)) for folder in folders)}", flush=True
-    )
+    print(f"verify: {profile}, from nothing, in {' and '.join(where(folder) for folder in folders)}", flush=True)
     processes = [start(folder) for folder in folders]
     for folder, process in zip(folders, processes, strict=True):
         finish(folder, process)
