@@ -114,15 +114,14 @@ def kill(project: Project, stage: str, expected: dict, seconds: float, kills: in
         try:
             running.dvc.wait(moment if killed < kills else 600)
         except subprocess.TimeoutExpired:
-            whom, victim = ("stage", running.stage()) if killed % 2 else ("dvc", running.dvc.pid)
+            whom, victim = ("own process", running.stage()) if killed % 2 else ("DVC", running.dvc.pid)
             if victim:
                 os.kill(victim, signal.SIGKILL)
                 killed += 1
                 assert gone(project, 5), "an orphan goes on"
                 running.dvc.wait(10)
-                say(
-                    f"{stage}: kill {killed} after {moment:.1f} s, of {whom}; its last line: {running.said().strip().splitlines()[-1]}"
-                )
+                last = running.said().strip().splitlines()[-1]
+                say(f"{stage}: kill {killed} after {moment:.1f} s, of its {whom}; it had last said: {last}")
         else:
             assert running.dvc.returncode == 0, running.said()
             assert made(project, stage) == expected

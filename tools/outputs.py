@@ -69,6 +69,8 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "spec": ("", "shape, levels and classes of the data"),
             "network": ("", "what it was built with"),
             "seed": ("", "that it was trained with"),
+            "weights_md5": ("", "of the file beside it: weights that have another are not loaded"),
+            "versions": ("", "of Python, Keras, its backend and numpy; with others, loading it warns"),
         },
     ),
     "results/<run>/training.json": (
