@@ -20,6 +20,7 @@ from PIL import Image
 from pipeline import Refusal
 from pipeline.data.store import Images, Seed, Split
 
+LONGEST = 200  # characters of what a library complains of, which may quote a file
 PIXELS = 1 << 26  # in one image of a folder: a larger one is refused before it is decoded
 # What numpy, zipfile and Pillow raise, between them, on files that are cut short or overwritten.
 DAMAGED = (OSError, ValueError, EOFError, IndexError, MemoryError, OverflowError, RuntimeError, SyntaxError)
@@ -149,4 +150,5 @@ def decode(path: Path, shown: str, resize: list[int] | None) -> np.ndarray:
 
 
 def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
