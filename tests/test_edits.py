@@ -66,6 +66,45 @@ def test_what_the_stage_does_not_declare_may_change(project, edit):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+FINGERPRINT = """
+import importlib.metadata
+import sys
+import stages
+
+exec(sys.argv.pop())
+print(stages.fingerprint())
+"""
+OTHER = """
+plain = importlib.metadata.distributions
+stages.distributions = lambda: [each for each in plain() if each.name != "keras"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "same"),
+    [
+        ("pass", True),
+        (APPEND.format("README.md", "workbench", "bench"), True),
+        (APPEND.format("pipeline/nn.py", "blocks", "Blocks"), False),
+        (APPEND.format("data/digits/meta.json", "}", " }"), False),
+        (APPEND.format("params.yaml", '"float32"', '"mixed_bfloat16"'), False),
+        (OTHER, False),
+    ],
+    ids=["nothing", "a file that it does not read", "its code", "its data", "its parameters", "a package"],
+)
+def test_what_is_unfinished_is_known_by_all_that_it_was_made_from(project, edit, same):
+    """A checkpoint of anything else is never gone on from."""
+    env = project.env | {"DVC_STAGE": "draw@digits-vae", "DVC_ROOT": str(project.path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", FINGERPRINT, what], cwd=project.path, env=env, capture_output=True, check=True
+        ).stdout
+        for what in ("pass", edit)
+    ]
+    assert len(said[0]) == 33
+    assert (said[0] == said[1]) == same
+
+
 def test_a_folder_or_file_is_written_whole_or_not_at_all(tmp_path):
     kept = tmp_path / "kept"
     kept.mkdir()

@@ -151,14 +151,3 @@ def test_ctrl_c_ends_it_soon_and_nothing_is_lost(project, whole):
     step, epoch = map(int, re.search(r"goes on after step (\d+) of 314 of epoch (\d+)", said).groups())
     assert (epoch, step) > (1, 0)
     assert made(project) == whole[0]
-
-
-def test_a_checkpoint_of_other_parameters_is_not_used(project, whole):
-    running = Running(project)
-    running.wait("epoch 4/9")
-    os.kill(running.stage(), signal.SIGKILL)
-    running.dvc.wait(10)
-    params = (project.path / "params.yaml").read_text()
-    (project.path / "params.yaml").write_text(params.replace('"epochs": 9', '"epochs": 1'))
-    assert "goes on" not in project.dvc("repro", "--single-item", "--force", TRAIN)
-    (project.path / "params.yaml").write_text(params)
