@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import sys
+import uuid
 import zipfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from pipeline.params import ROOT
 SCRATCH = ROOT / ".scratch"  # ignored by git and by DVC: checkpoints, half-run notebooks, wall times
 CALIBRATION = ROOT / "artifacts" / "calibration.npz"
 CALIBRATION_RESULT = ROOT / "results" / "calibration.json"
+IGNORED, IGNORED_NAME = {"__pycache__", ".ipynb_checkpoints"}, re.compile(r"\.pyc$|^\..*\.\d")  # as in .dvcignore
 VERDICT = ROOT / "artifacts" / "verdict"
 
 
@@ -125,7 +128,7 @@ def unfinished(stage: str, run: str, fingerprint: str | None):
     `fingerprint`: of all inputs; None where they are not known, and then nothing is found again.
     """
     whole = SCRATCH / stage / run
-    folder = whole / (fingerprint or f"unknown-{os.getpid()}")
+    folder = whole / (fingerprint or f"unknown-{uuid.uuid4()}")
     for other in whole.glob("*"):
         if other != folder:
             shutil.rmtree(other)
@@ -164,17 +167,25 @@ def versions() -> dict[str, str]:
     import keras
 
     used = ("keras", keras.backend.backend(), "numpy")
-    return {"python": platform.python_version()} | {name: version(name) for name in used}
+    return {"python": ".".join(platform.python_version_tuple()[:2])} | {name: version(name) for name in used}
 
 
 def md5(path: Path) -> str:
     """As in dvc.lock: of a file its MD5; of a folder that of DVC's list of the files inside, marked `.dir`."""
     if path.is_dir():
-        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-        listing = [{"md5": md5(path / name), "relpath": name} for name in names]
-        return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
+        return listing([{"md5": md5(path / name), "relpath": name} for name in files(path)])
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def listing(entries: list[dict]) -> str:
+    return hashlib.md5(json.dumps(entries).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def files(folder: Path) -> list[str]:
+    """All inside that DVC counts, which is without what .dvcignore leaves out."""
+    inside = [file.relative_to(folder) for file in folder.rglob("*") if file.is_file()]
+    return sorted(file.as_posix() for file in inside if not (IGNORED & {*file.parts} or IGNORED_NAME.search(file.name)))
 
 
 def seeds(run: str) -> list[int]:

@@ -81,7 +81,7 @@ def fit(
         jit_compile=keras.backend.backend() == "jax",
     )
     optimizer.build(model.trainable_variables)  # now, not in the first step, so that a checkpoint finds the slots
-    watch = Watch(epochs, batches.steps, kept, phase, at)
+    watch = Watch(epochs, batches.steps, kept, phase, at, found)
     average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaging else []
     try:
         with warnings.catch_warnings():
@@ -163,26 +163,26 @@ def blame(model: Trainable, batches: Training, state: dict[str, np.ndarray], las
 class Watch(keras.callbacks.Callback):
     """A row and a line per epoch; remembers the best weights; keeps checkpoints; stops at the first number that is none."""
 
-    def __init__(self, epochs: int, steps: int, kept: MutableMapping, phase: str, at: dict):
+    def __init__(self, epochs: int, steps: int, kept: MutableMapping, phase: str, at: dict, found: dict | None):
         super().__init__()
         self.epochs, self.steps, self.kept, self.phase = epochs, steps, kept, phase
         self.rows, self.began, self.first = at["rows"], at["epoch"], at["step"]
         self.best = min((row["valid_loss"] for row in self.rows), default=math.inf)
-        self.goes_on = phase in kept
+        self.goes_on_from = found
 
     def on_train_begin(self, logs=None):
         self.started = self.due = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
-        if self.goes_on:  # here, since Keras has just set the means to nought
-            self.go_on(self.kept[self.phase])
+        if self.goes_on_from:  # here, since Keras has just set the means to nought
+            self.go_on(self.goes_on_from)
         else:
             self.first = 0
             self.keep(0)
 
     def go_on(self, state: dict[str, np.ndarray]) -> None:
-        self.goes_on = False
+        self.goes_on_from = None
         put(state, moving(self.model))
         if self.rows:
             self.best_weights = [state[f"best.{i}"] for i in range(len(self.model.weights))]

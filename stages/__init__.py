@@ -25,6 +25,7 @@ def run(stage, *arguments: str) -> None:
     DVC hashes a stage's dependencies after it has run. An edit in the meantime would be recorded as what the outputs were
     made from, so a stage during which one changed fails. What a stage took is noted for `make time`.
     """
+    global made_from
     names = sys.argv[1:]
     began = time.monotonic() - age()
     if stage_name() and not dvc_stage():
@@ -32,34 +33,36 @@ def run(stage, *arguments: str) -> None:
     try:
         if len(names) != len(arguments):
             raise Refusal(f"usage: python -m stages.{stage.__name__} {' '.join(f'<{name}>' for name in arguments)}".strip())
-        before = dependencies(dvc_stage())
+        made_from = dependencies(stage_name())
         sound(stage_name())
         tidy(stage_name())
         stage(*names)
         after = dependencies(dvc_stage())
-        changed = sorted(name for name in before | after if before.get(name) != after.get(name))
-        if changed:
-            raise Refusal(
-                f"{changed[0]}: changed while {os.environ['DVC_STAGE']} ran, so its outputs are not recorded: run it again"
-            )
+        changed = sorted(name for name in made_from | after if made_from.get(name) != after.get(name))
+        if changed and dvc_stage():
+            raise Refusal(f"{changed[0]}: changed while {dvc_stage()} ran, so its outputs are not recorded: run it again")
         note(stage_name(), time.monotonic() - began)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a disk that is full, a folder that may not be written to
-        where, why = error.filename or stage_name(), error.strerror or str(error).splitlines()[0]
-        print(f"{where}: {why}; `dvc checkout` and `git checkout results` bring back the last outputs", file=sys.stderr)
+        where, why = error.filename or stage_name(), error.strerror or str(error) or type(error).__name__
+        back = "; `dvc checkout` brings back what DVC removed before" if dvc_stage() else ""
+        print(f"{f'{where}: ' if where else ''}{why.splitlines()[0]}{back}", file=sys.stderr)
         sys.exit(2)
 
 
-STOPPED = "stopped; the same command goes on from here"
+STOPPED = "stopped; `dvc repro` goes on with what is unfinished"
+made_from: dict[str, str] = {}  # what this stage depends on, as it was before the stage read any of it
 
 
 def end(said: str, code: int) -> None:
-    """At once: what frameworks do at Python's leisurely end takes seconds, or complains of an iterator that was left."""
-    sys.stdout.flush()
-    print(said, file=sys.stderr, flush=True)
-    os._exit(code)
+    """At once: what frameworks do at Python's leisurely end takes seconds. Also where nobody is left to hear of it."""
+    try:
+        sys.stdout.flush()
+        print(said, file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
 
 
 def end_in_time() -> None:
@@ -71,7 +74,9 @@ def end_in_time() -> None:
     heard, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    waiting, otherwise = waiters(), sys.excepthook
+    stage, otherwise = dvc_stage(), sys.excepthook
+    waiting = waiters(stage)
+    orphan = bool(waiting) and inherits(waiting[-1])
     sys.excepthook = lambda kind, *about: end(STOPPED, 130) if kind is KeyboardInterrupt else otherwise(kind, *about)
 
     def watch() -> None:
@@ -79,20 +84,20 @@ def end_in_time() -> None:
             if select.select([heard], [], [], 0.25)[0] and signal.SIGINT in os.read(heard, 64):
                 time.sleep(1.5)
                 end(STOPPED, 130)
-            if waiting != waiters() or waiting[-1:] == [1]:
-                end(f"{dvc_stage()}: the DVC that started this was killed, so it ends, too", 2)
+            if orphan or waiting != waiters(stage):
+                end(f"{stage}: the DVC that started this was killed, so it ends, too", 2)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def waiters() -> list[int]:
+def waiters(stage: str | None) -> list[int]:
     """The processes that wait for this stage, its shell and then DVC, which alone has no DVC_STAGE; none outside DVC.
 
     Where the system does not tell, as only Linux does, the one above this one.
     """
     found, process = [], os.getppid()
     try:
-        while dvc_stage():
+        while stage:
             found.append(process)
             if b"DVC_STAGE=" not in Path(f"/proc/{process}/environ").read_bytes():
                 break
@@ -100,6 +105,15 @@ def waiters() -> list[int]:
     except OSError:
         pass
     return found
+
+
+def inherits(process: int) -> bool:
+    """Whether it is init or the like, which gets every process whose parent has died: at home in / and no DVC."""
+    try:
+        folder = Path(f"/proc/{process}")
+        return b"dvc" not in (folder / "cmdline").read_bytes() and str((folder / "cwd").readlink()) == "/"
+    except OSError:  # no Linux, or not ours to look at
+        return process == 1
 
 
 def age() -> float:
@@ -115,8 +129,9 @@ def age() -> float:
 
 
 def dvc_stage() -> str | None:
-    """The stage that DVC is running in this project; none outside DVC."""
-    return os.environ["DVC_STAGE"] if "DVC_STAGE" in os.environ and Path(os.environ.get("DVC_ROOT", "")) == ROOT else None
+    """The stage that DVC is running in this project or in a copy that it made inside, as for experiments; none outside DVC."""
+    root = os.environ.get("DVC_ROOT")
+    return os.environ.get("DVC_STAGE") if root and ROOT.is_relative_to(root) else None
 
 
 def stage_name() -> str | None:
@@ -126,11 +141,15 @@ def stage_name() -> str | None:
 
 
 def fingerprint() -> str | None:
-    """Of all that the outputs of this stage depend on: files, parameters and versions; none where no stage is run."""
-    if stage_name() is None:
+    """Of all that the outputs of this stage depend on: files, parameters, versions, machine; none where no stage is run."""
+    if not made_from:
         return None
-    known = dependencies(stage_name()) | {each.name: each.version for each in distributions()}
-    return hashlib.md5(repr([sys.version, *sorted(known.items())]).encode(), usedforsecurity=False).hexdigest()
+    known = made_from | {each.name: each.version for each in distributions()}
+    known |= {name: value for name, value in os.environ.items() if name.startswith(("TF_", "XLA_", "CUDA_", "JAX_"))}
+    cpu = Path("/proc/cpuinfo")
+    model = re.search("model name.*", cpu.read_text(encoding="utf-8")) if cpu.exists() else None
+    told = repr([sys.version, model and model[0], *sorted(known.items())])
+    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
 
 
 def note(name: str | None, seconds: float) -> None:
@@ -160,7 +179,9 @@ def dependencies(stage: str | None) -> dict[str, str]:
     block, filled, settings = declared(stage)
     found = {}
     for entry in block["deps"]:
-        found |= {str(file.relative_to(ROOT)): store.md5(file) for file in files(ROOT / filled(entry))}
+        path = ROOT / filled(entry)
+        inside = [path / name for name in store.files(path)] if path.is_dir() else [path] * path.is_file()
+        found |= {file.relative_to(ROOT).as_posix(): store.md5(file) for file in inside}
     for entry in block.get("params", []):  # a mapping means all of params.yaml
         dotted = "" if isinstance(entry, dict) else filled(entry)
         found[f"params.yaml: {dotted}"] = repr(lookup(settings, dotted))
@@ -168,25 +189,45 @@ def dependencies(stage: str | None) -> dict[str, str]:
 
 
 def sound(stage: str | None) -> None:
-    """Refuse an input that is not what the stage that made it left, by dvc.lock: a bit that has flipped, a file cut short."""
-    try:
-        made = params.read(ROOT / "dvc.lock")["stages"] if stage else {}
-    except (Refusal, KeyError):  # nothing has run yet, or a DVC beside this one is just writing it
+    """Refuse an input that differs from what dvc.lock has although all that it was made from is the same.
+
+    A bit has flipped then, or a file was cut short.
+    """
+    if stage is None:
         return
-    if made:
-        block, filled, _ = declared(stage)
-        needed = [Path(filled(entry)) for entry in block["deps"]]
-        for name, entry in made.items():
-            for out in entry.get("outs", ()):
-                path = Path(out["path"])
-                if any(path.is_relative_to(dep) for dep in needed) and (ROOT / path).exists():
-                    found = store.md5(ROOT / path)
-                    if found != out["md5"]:
-                        tool = "git" if path.parts[0] in ("results", "reports") else "dvc"
-                        raise Refusal(
-                            f"{path}: expected md5 {out['md5']} as in dvc.lock, found {found}: "
-                            f"`{tool} checkout {path}` brings it back, `dvc repro {name}` makes it again"
-                        )
+    block, filled, _ = declared(stage)
+    needed = [Path(filled(entry)) for entry in block["deps"]]
+    for path, recorded in outputs().items():
+        if (ROOT / path).exists() and any(Path(path).is_relative_to(dep) for dep in needed):
+            (expected, maker), found = recorded, store.md5(ROOT / path)
+            if found == expected:
+                continue
+            time.sleep(1)  # a DVC beside this one writes dvc.lock in place, and may just be at it
+            if outputs().get(path) == recorded and not remade(maker):
+                tool = "git" if path.startswith(("results/", "reports/plots/")) else "dvc"
+                raise Refusal(
+                    f"{path}: expected md5 {expected} as in dvc.lock, found {found}: "
+                    f"`{tool} checkout {path}` brings it back, `dvc repro {maker}` makes it again"
+                )
+
+
+def outputs() -> dict[str, tuple[str, str]]:
+    """By path, of what dvc.lock has: the MD5 and the stage that makes it. None while it is being written."""
+    try:
+        stages = params.read(ROOT / "dvc.lock")["stages"].items()
+        return {out["path"]: (out["md5"], name) for name, entry in stages for out in entry.get("outs", ())}
+    except (Refusal, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def remade(stage: str) -> bool:
+    """Whether a stage was changed since dvc.lock was written, or is none any more: then its outputs may be new."""
+    try:
+        declared(stage)
+        deps = params.read(ROOT / "dvc.lock")["stages"][stage]["deps"]
+    except (Refusal, KeyError):
+        return True
+    return any(store.md5(ROOT / dep["path"]) != dep["md5"] for dep in deps)
 
 
 def tidy(stage: str | None) -> None:
@@ -195,14 +236,6 @@ def tidy(stage: str | None) -> None:
         block, filled, _ = declared(stage)
         for entry in [*block["outs"], *block.get("metrics", []), *block.get("plots", [])]:
             store.tidy(ROOT / filled(next(iter(entry)) if isinstance(entry, dict) else entry))
-
-
-def files(path: Path) -> list[Path]:
-    """Without what .dvcignore leaves out."""
-    if path.is_file():
-        return [path]
-    inside = [file.relative_to(path) for file in path.rglob("*") if file.is_file()]
-    return [path / file for file in inside if "__pycache__" not in file.parts and not file.name.startswith(".")]
 
 
 def lookup(settings: dict, dotted: str):

@@ -118,12 +118,12 @@ def kill(project: Project, stage: str, expected: dict, seconds: float, kills: in
             if victim:
                 os.kill(victim, signal.SIGKILL)
                 killed += 1
-                assert gone(project, 5), "an orphan goes on"
+                assert gone(project, 15), "an orphan goes on"
                 running.dvc.wait(10)
                 last = running.said().strip().splitlines()[-1]
                 say(f"{stage}: kill {killed} after {moment:.1f} s, of its {whom}; it had last said: {last}")
         else:
-            assert running.dvc.returncode == 0, running.said()
+            assert running.dvc.returncode == 0 and f"> python -m {running.script} " in running.said(), running.said()
             assert made(project, stage) == expected
         went_on += "goes on after step" in running.said()
         if killed == kills and running.dvc.returncode == 0:
@@ -142,9 +142,9 @@ def test_ctrl_c_ends_it_soon_and_nothing_is_lost(project, whole):
     began = time.monotonic()
     os.killpg(running.dvc.pid, signal.SIGINT)
     assert running.dvc.wait(20) != 0
-    assert time.monotonic() - began < 3  # of which DVC's own end takes one
+    assert time.monotonic() - began < 8  # 1.5 at most, and DVC's own end
     assert gone(project, 1)
-    assert "stopped; the same command goes on from here" in running.said()
+    assert "stopped; `dvc repro` goes on with what is unfinished" in running.said()
     assert "Traceback" not in running.said()
     project.dvc("status")  # the locks are free
     said = project.dvc("repro", "--single-item", "--force", TRAIN)

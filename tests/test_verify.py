@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import h5py
 import pytest
@@ -66,7 +67,7 @@ def alone(folders, monkeypatch):
     one, other = folders
     monkeypatch.setattr(verify, "ROOT", one)
     monkeypatch.setattr(verify, "fresh", lambda profile, name: other)
-    monkeypatch.setattr(verify, "start", lambda folder: None)
+    monkeypatch.setattr(verify, "start", lambda folder: subprocess.Popen(["true"]))
     monkeypatch.setattr(verify, "finish", lambda folder, process: None)
     return one, other
 

@@ -38,7 +38,11 @@ def parallel(jobs: str) -> None:
         raise Refusal(done.stdout.strip())
     work = [["calibrate"], *([f"{stage}@{name}" for stage in OF_RUN] for name in params.read()["runs"])]
     with ThreadPoolExecutor(int(jobs)) as workers:
-        failed = [stage for stage in workers.map(alone, work) if stage]
+        try:
+            failed = [stage for stage in workers.map(alone, work) if stage]
+        except KeyboardInterrupt:
+            workers.shutdown(cancel_futures=True)
+            raise Refusal("stopped; `make parallel` goes on with what is unfinished") from None
     if failed:
         raise Refusal(f"failed: {', '.join(failed)}")
     if subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=ROOT).returncode != 0:

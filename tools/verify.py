@@ -31,7 +31,9 @@ def fresh(profile: str, name: str) -> Path:
     source = ROOT if profile == "default" else ROOT / "profiles" / profile
     profiles.mirror(ROOT, folder, profiles.known(ROOT) | profiles.read_by(source, ROOT), set())
     profiles.put(source / "params.yaml", folder / "params.yaml")
-    (folder / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
+    (folder / ".dvc" / "config.local").write_text(
+        f"[core]\n    no_scm = true\n[cache]\n    dir = {folder / '.dvc' / 'cache'}\n", encoding="utf-8"
+    )
     return folder
 
 
@@ -117,8 +119,12 @@ def verify(profile: str, tolerance: str = "") -> None:
     folders = [fresh(profile, f"{profile}-{number}") for number in ((1,) if once else (1, 2))]
     print(f"verify: {profile}, from nothing, in {' and '.join(where(folder) for folder in folders)}", flush=True)
     processes = [start(folder) for folder in folders]
-    for folder, process in zip(folders, processes, strict=True):
-        finish(folder, process)
+    try:
+        for folder, process in zip(folders, processes, strict=True):
+            finish(folder, process)
+    finally:
+        for process in processes:
+            process.terminate()
     home = ROOT if profile == "default" else ROOT / "profiles" / profile
     if tolerance:
         before, now = numbers(home), numbers(folders[0])
