@@ -4,7 +4,7 @@ import sys
 from abc import ABCMeta
 
 import stages
-from pipeline import backend, params, schema, store
+from pipeline import Refusal, backend, params, schema, store
 
 
 class Anything(ABCMeta):
@@ -16,7 +16,23 @@ class Anything(ABCMeta):
         return Anything(name, (), {})
 
 
+def mend() -> None:
+    """DVC writes dvc.lock in place, and refuses to start with half of one. Without any, it finds all in its cache again."""
+    path = params.ROOT / "dvc.lock"
+    if path.exists() and stages.dvc_stage() is None:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        try:
+            whole = text.endswith("\n") and all({"cmd", "outs"} <= set(entry) for entry in params.read(path)["stages"].values())
+        except (Refusal, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            store.SCRATCH.mkdir(exist_ok=True)
+            path.replace(store.SCRATCH / "dvc.lock")
+            print("dvc.lock was cut short, by a kill it seems: moved to .scratch; what is finished comes back from DVC's cache")
+
+
 def check() -> None:
+    mend()
     settings = params.read()
     schema.check(settings)
     backend.agree(settings["compute"]["backend"])

@@ -53,7 +53,7 @@ def project(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("project")
     for part in ("pipeline", "stages", "reports/templates"):
         shutil.copytree(params.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "models"))
-    (root / "dvc.yaml").touch()
+    shutil.copy(params.ROOT / "dvc.yaml", root)
     rng = np.random.default_rng(0)
     fill(root, rng)
     calls = "; ".join(f"{call}; move({name!r})" for name, call in PAGES.items())
