@@ -45,7 +45,7 @@ def main() -> None:
     x = (rng.random((10_000, 28, 28, 1)) < 0.3).astype("uint8")
     sampler, chains = importance.Importance(model, 0), annealing.Annealing(model, 0, CHAINS)
     kernels = [np.asarray(layer.kernel) for layer in model.decoder.layers if hasattr(layer, "kernel")]
-    rows = 100 * min(64, importance.CACHE // (100 * 28 * 28 * 2))  # draws of a block, images of a tile
+    rows = 100 * min(64, importance.TOGETHER // (100 * 28 * 28 * 2))  # draws of a block, images of a tile
     z = rng.standard_normal((rows, 16)).astype("float32")
     products = backend.compiled(lambda z: ((z @ kernels[0]) @ kernels[1])[:1, :1])
     steps = annealing.Steps(annealing.temperatures(TEMPERATURES), np.full(TEMPERATURES, 0.1))

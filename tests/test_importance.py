@@ -82,7 +82,7 @@ def test_exactly_so_many_draws_are_counted(gaussian, draws, monkeypatch):
 
 def test_tiles_change_nothing(gaussian, found, monkeypatch):
     model, x = gaussian
-    monkeypatch.setattr(importance, "CACHE", 100 * 5 * 7)  # seven images a tile instead of 64
+    monkeypatch.setattr(importance, "TOGETHER", 100 * 5 * 7)  # seven images a tile instead of 64
     again = importance.Importance(model, 0).estimate(x, 5000)
     assert abs(again.log_prob.mean() - found.log_prob.mean()) < 1e-5
     np.testing.assert_allclose(again.log_prob, found.log_prob, atol=1e-4)

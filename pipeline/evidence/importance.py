@@ -22,7 +22,7 @@ from pipeline.base import Latent, generator
 from pipeline.distributions import uniforms
 from pipeline.evidence.tiles import Kept, silent, tiles
 
-MEMORY, CACHE = 2**22, 2**21  # floats that one compiled call may decode: of one image at most, of several together
+MEMORY, TOGETHER = 2**22, 2**24  # floats that one compiled call may decode: of one image at most, of several together
 LEAST = -1e30  # a weight below counts as none
 UNIT = 100  # draws whose noise is made together
 CURVE = (1, 10, 100, 1000, 5000)
@@ -89,7 +89,7 @@ class Importance:
         spec = self.model.spec
         cost = spec.dims * (spec.levels or 1)  # at most: floats that one draw for one image decodes
         block = max(size for size in (1, 10, 100) if size == 1 or (size <= draws // 10 and size * cost <= MEMORY))
-        tile = max(1, min(64, CACHE // (block * cost)))
+        tile = max(1, min(64, TOGETHER // (block * cost)))
 
         def compute(index: np.ndarray) -> dict[str, np.ndarray]:
             images, sums = np.asarray(x[index]), Sums(draws, block, tile)
