@@ -140,6 +140,10 @@ def data_set(key: str, value, taken: list[Path], root: Path) -> None:
             refuse(f"{key}.reads", f"expected {own}, the source's own file, found {shown(reads)}")
         return
     path = root / reads
+    if Path(reads).is_absolute():
+        refuse(
+            f"{key}.reads", f"expected a path in the project, to the file or folder or to a link to it, found {shown(reads)}"
+        )
     if ".." in path.parts or path == root:
         refuse(f"{key}.reads", f"expected a path without .. to your file or folder, found {shown(reads)}")
     for folder in taken:

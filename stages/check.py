@@ -1,7 +1,10 @@
 """Refuses a params.yaml that makes no sense, before anything is deleted or run."""
 
+import json
 import sys
+import time
 from abc import ABCMeta
+from pathlib import Path
 
 import stages
 from pipeline import Refusal, backend, params, schema, store
@@ -17,18 +20,39 @@ class Anything(ABCMeta):
 
 
 def mend() -> None:
-    """DVC writes dvc.lock in place, and refuses to start with half of one. Without any, it finds all in its cache again."""
-    path = params.ROOT / "dvc.lock"
-    if path.exists() and stages.dvc_stage() is None:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        try:
-            whole = text.endswith("\n") and all({"cmd", "outs"} <= set(entry) for entry in params.read(path)["stages"].values())
-        except (Refusal, KeyError, TypeError, AttributeError):
-            whole = False
-        if not whole:
-            store.SCRATCH.mkdir(exist_ok=True)
-            path.replace(store.SCRATCH / "dvc.lock")
-            print("dvc.lock was cut short, by a kill it seems: moved to .scratch; what is finished comes back from DVC's cache")
+    """DVC writes dvc.lock and its list of locks in place, and refuses to start with half of either.
+
+    Without a dvc.lock it finds in its cache again what was finished here.
+    """
+    if stages.dvc_stage() is not None:
+        return
+    lock, held = params.ROOT / "dvc.lock", params.ROOT / ".dvc" / "tmp" / "rwlock"
+    for path, whole in ((lock, is_lock), (held, is_json)):
+        before = path.read_bytes() if path.exists() else b""
+        if path.exists() and not whole(path):
+            time.sleep(3)  # another DVC may just be writing it
+            if path.exists() and path.read_bytes() == before:
+                store.SCRATCH.mkdir(exist_ok=True)
+                path.replace(store.SCRATCH / path.name)
+                back = "what was finished here comes back from DVC's cache, `git checkout dvc.lock` brings the committed one"
+                print(
+                    f"{path.name} was cut short, by a kill it seems: moved to .scratch" + (f"; {back}" if path == lock else "")
+                )
+
+
+def is_lock(path: Path) -> bool:
+    try:
+        entries = params.read(path)["stages"].values()
+        return path.read_bytes().endswith(b"\n") and all({"cmd", "outs"} <= set(entry) for entry in entries)
+    except (Refusal, KeyError, TypeError, AttributeError):
+        return False
+
+
+def is_json(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except ValueError:
+        return False
 
 
 def check() -> None:

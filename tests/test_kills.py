@@ -49,15 +49,8 @@ class Running:
     def __init__(self, project: Project, stage: str = TRAIN):
         self.project, self.log, self.script = project, project.path.parent / "said", f"stages.{stage.split('@')[0]}"
         with self.log.open("wb") as log:
-            command = [
-                sys.executable,
-                "-m",
-                "dvc",
-                "repro",
-                "--single-item",
-                "--force",
-                TRAIN,
-            ]  # forced, or DVC would look into its cache
+            # forced, or DVC would look into its cache
+            command = [sys.executable, "-m", "dvc", "repro", "--single-item", "--force", stage]
             self.dvc = subprocess.Popen(
                 command, cwd=project.path, env=project.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -104,24 +97,25 @@ def gone(project: Project, seconds: float) -> bool:
 
 
 def kill(project: Project, stage: str, expected: dict, seconds: float, kills: int, say=lambda line: None) -> int:
-    """Kills a stage at moments uniform in wall time, then lets it end; how often it went on from a checkpoint.
+    """Kills a stage at moments spread over its wall time, then lets it end; how often it went on from a checkpoint.
 
     In turn the stage and its DVC, whose stage then ends by itself. What was done before its moment came begins anew.
     """
     rng, killed, went_on = random.Random(stage), 0, 0
+    moments = [seconds * (i + rng.random()) / kills for i in range(kills)]
+    rng.shuffle(moments)
     while True:
-        running, moment = Running(project, stage), rng.uniform(0, seconds)
+        running, moment = Running(project, stage), moments.pop() if moments else rng.uniform(0, seconds)
         try:
             running.dvc.wait(moment if killed < kills else 600)
         except subprocess.TimeoutExpired:
-            whom, victim = ("own process", running.stage()) if killed % 2 else ("DVC", running.dvc.pid)
-            if victim:
-                os.kill(victim, signal.SIGKILL)
-                killed += 1
-                assert gone(project, 15), "an orphan goes on"
-                running.dvc.wait(10)
-                last = running.said().strip().splitlines()[-1]
-                say(f"{stage}: kill {killed} after {moment:.1f} s, of its {whom}; it had last said: {last}")
+            own = running.stage() if killed % 2 else None
+            os.kill(own or running.dvc.pid, signal.SIGKILL)
+            killed += 1
+            assert gone(project, 30), "an orphan goes on"
+            running.dvc.wait(30)
+            last = (running.said().strip().splitlines() or ["nothing"])[-1]
+            say(f"{stage}: kill {killed} after {moment:.1f} s, of {'its process' if own else 'DVC'}; it had last said: {last}")
         else:
             if "dvc.lock" in running.said() and running.dvc.returncode == 255:  # DVC was killed as it wrote it: make mends it
                 assert "dvc.lock was cut short" in project.run(sys.executable, "-m", "stages.check")

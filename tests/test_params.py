@@ -89,6 +89,11 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("model: vae", "model: ../latent/vae", f"{RUN}.model: there is no '../latent/vae' in pipeline/models/latent..."),
     ("data/digits.py", "data", "data.digits.reads: expected pipeline/data/digits.py, the source's own file, found ..."),
     ("mine.npy", "thine.npy", "data.mine.reads: there is no file or folder 'thine.npy'"),
+    (
+        "reads: mine.npy",
+        "reads: /tmp/mine.npy",
+        "data.mine.reads: expected a path in the project, to the file or folder or to a link to it, found ...",
+    ),
     ("mine.npy", "../mine.npy", "data.mine.reads: expected a path without .. to your file or folder, found '../mine.npy'"),
     ("mine.npy", "''", "data.mine.reads: expected a path without .. to your file or folder, found ''"),
     ("mine.npy", "data/mine/", "data.mine.reads: 'data/mine/' is where the prepared images of data.mine go; ..."),

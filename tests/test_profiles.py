@@ -103,7 +103,7 @@ def test_a_profile_does_not_run_twice_at_once(project):
 
 def test_data_that_cannot_be_copied_is_refused(project):
     write(project, "profiles/tiny/params.yaml", params("a").replace("data/raw", ".."))
-    assert "give an absolute path" in tiny(project, "true", code=2)
+    assert "put it, or a link to it, into the project" in tiny(project, "true", code=2)
 
 
 def test_a_folder_of_data_comes_with_its_links(project):

@@ -73,7 +73,9 @@ def read_by(profile: Path, root: Path) -> set[str]:
     names = [os.path.normpath(r) for r in reads if isinstance(r, str) and not Path(r).is_absolute()]
     for name in names:
         if name.split("/")[0] in (".", "..", ".scratch"):
-            raise Refusal(f"{profile / 'params.yaml'}: `reads: {name}` cannot be copied, give an absolute path")
+            raise Refusal(
+                f"{profile / 'params.yaml'}: `reads: {name}` cannot be copied, put it, or a link to it, into the project"
+            )
     return files(root, *names)
 
 

@@ -1,7 +1,7 @@
 """Are the results the same again? python -m tools.verify <profile> [tolerance]
 
-Runs a profile in fresh folders with an empty cache. The default profile once, to be compared with the dvc.lock that is in
-git; another one twice, at the same time, to be compared with itself, every file that was made by its hash. With `tolerance`,
+Runs a profile in fresh folders with an empty cache. The default profile once, to be compared with the dvc.lock that is
+here; another one twice, at the same time, to be compared with itself, every file that was made by its hash. With `tolerance`,
 for another machine than the one that made the results in git: once, and its numbers are compared with those.
 """
 
