@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from dvc_helpers import Project, copy, dump, load
 
 from pipeline.params import ROOT
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes as Linux shows them")
 TRAIN = "train@digits-vae"
 KILLS = 6
 
@@ -60,7 +60,7 @@ class Running:
 
     def stage(self) -> int | None:
         """The process of the training, once there is one."""
-        return next((pid for pid in processes(self.project) if self.script in words(pid)), None)
+        return next((each.pid for each in processes(self.project) if self.script in words(each)), None)
 
     def wait(self, what: str) -> None:
         while what not in self.said():
@@ -68,21 +68,21 @@ class Running:
             time.sleep(0.05)
 
 
-def words(pid: int) -> list[str]:
+def words(process: psutil.Process) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
-    except OSError:  # it has ended meanwhile
+        return process.cmdline()
+    except psutil.Error:  # it has ended meanwhile
         return []
 
 
-def processes(project: Project) -> list[int]:
-    """Those that work in the project's folder."""
+def processes(project: Project) -> list[psutil.Process]:
+    """Those that work in the project's folder, and are Pythons."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in psutil.process_iter():
         try:
-            if (folder / "cwd").readlink() == project.path and Path(words(int(folder.name))[0]).name.startswith("python"):
-                found.append(int(folder.name))
-        except (OSError, IndexError):
+            if process.cwd() == str(project.path.resolve()) and Path(process.cmdline()[0]).name.startswith("python"):
+                found.append(process)
+        except (psutil.Error, IndexError):  # ended meanwhile, or another user's
             continue
     return found
 
