@@ -4,6 +4,7 @@ PROFILE ?= default
 BACKEND ?= tensorflow
 REV ?= HEAD
 JOBS ?= 2
+BENCH ?= training evidence sampling pipeline growth compilation
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # DVC's own choice, /var/tmp/dvc, is shared with every user of the machine.
@@ -22,7 +23,7 @@ endif
 # Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
 IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
 
-.PHONY: all setup setup-dev test test-project test-browser mutants lint lock docs prune parallel verify verify-kills time diff bench open serve help
+.PHONY: all setup setup-dev test test-project test-browser mutants lint lock docs prune parallel verify verify-kills time diff bench bench-compare open serve help
 
 all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
 	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
@@ -77,9 +78,14 @@ time: setup ## what each stage took when it last ran, and what came from the cac
 diff: setup ## a page of what changed between a commit (REV, the last one) and now
 	@$(if $(IN),echo "make diff knows the default profile only" >&2; exit 1,.venv/bin/python -m tools.diff $(REV))
 
-bench: setup ## how fast log p(x) is estimated and a PixelCNN draws images, against what a machine can do
-	@.venv/bin/python -m benchmarks.evidence
-	@.venv/bin/python -m benchmarks.sampling
+bench: setup ## how fast everything is, beside what others do and what the machine can do: half an hour
+	@.venv/bin/python -c 'import pythae, torch' 2>/dev/null || { mkdir -p .scratch; \
+	    sed '/^ *--hash/d; s/ *\\$$//' requirements.txt >.scratch/constraints.txt; \
+	    .venv/bin/python -m pip install -q -c .scratch/constraints.txt -r requirements-bench.txt; }
+	@for each in $(BENCH); do .venv/bin/python -m benchmarks.$$each || exit 1; done
+
+bench-compare: setup ## which of the ratios fell by more than 20 %, against OLD=<another results.json>
+	@.venv/bin/python -m benchmarks.results compare $(OLD)
 
 open: setup ## open the report in a browser
 	@$(IN) sh -c 'test -e reports/html/index.html || { echo "no report yet: run make" >&2; exit 1; }; \

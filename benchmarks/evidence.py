@@ -1,37 +1,47 @@
-"""How fast log p(x) is estimated: python -m benchmarks.evidence, a minute or two.
+"""How fast log p(x) is estimated: python -m benchmarks.evidence, some minutes; wants requirements-bench.txt.
 
-A VAE's decoder 16-512-784 with Bernoulli pixels is asked about 28x28 images, in one process, medians of five, alternating:
+A VAE's decoder 16-512-784 with Bernoulli pixels is asked about 28x28 images, in one process, in turns:
 
-importance: image-samples per second of the estimator as `dvc repro` runs it, its noise and sums included
-products:   the same for nothing but the decoder's two matrix products, in float32, on arrays of the same shapes
-annealing:  gradients of log p(x, z) per second and chain, which HMC takes
+importance  ours:     the estimator as `dvc repro` runs it, its noise and sums included, and its errors
+            products: nothing but the decoder's two matrix products, in float32, on arrays of the same shapes
+            pythae:   the `get_nll` of its VAE with the same decoder, at the best of its batch sizes
+annealing   ours:     annealed importance sampling; its gradients of log p(x, z) per second are HMC's steps
+            products: the matrix products that these gradients take, there and back
 
-Targets: 100,000 image-samples per second, and 60 % of the matrix products. At last, the memory that 10,000 images take.
+Seconds for the same work: draws for images, or gradients. At last, the memory that 10,000 images take.
 """
 
 import resource
 from statistics import median
-from time import perf_counter
 
 import numpy as np
 
+from benchmarks.results import HEAD, keep, report, seconds, timed
 from pipeline import backend
 from pipeline.params import read
 
-REPEATS, IMAGES, DRAWS, CHAINS, TEMPERATURES = 5, 26, 5000, 16, 50
+IMAGES, DRAWS, CHAINS, TEMPERATURES = 64, 5000, 16, 50  # as many images as a tile holds
 NETWORK = {"latent": 16, "body": "dense", "widths": [512], "likelihood": "bernoulli"}
+BATCHES, FEW = (100, 500, 1000, 5000), 4  # of get_nll, and images that are enough to time it
+TARGETS = {"products": 0.6, "pythae": 3.0}
 
 
-def seconds(functions: dict) -> dict[str, float]:
-    """The median of each, taken in turns after a first call that compiles."""
-    took = {name: [] for name in functions}
-    for repeat in range(REPEATS + 1):
-        for name, function in functions.items():
-            started = perf_counter()
-            function()
-            if repeat:
-                took[name].append(perf_counter() - started)
-    return {name: median(times) for name, times in took.items()}
+def get_nll(x: np.ndarray):
+    """pythae's estimate for `FEW` images, at the batch size that is fastest; and that size."""
+    import torch
+
+    from benchmarks.training import pythae_model
+
+    torch.set_num_threads(2)
+    model, data = pythae_model("mlp").eval(), torch.from_numpy(x[:FEW].astype("float32").reshape(-1, 1, 28, 28))
+
+    def ask(batch: int) -> None:
+        with torch.no_grad():
+            model.get_nll(data, DRAWS, batch)
+
+    ask(BATCHES[0])
+    best = min(BATCHES, key=lambda batch: median(seconds(lambda: ask(batch)) for _ in range(3)))
+    return lambda: ask(best), best
 
 
 def main() -> None:
@@ -44,26 +54,47 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = (rng.random((10_000, 28, 28, 1)) < 0.3).astype("uint8")
     sampler, chains = importance.Importance(model, 0), annealing.Annealing(model, 0, CHAINS)
-    kernels = [np.asarray(layer.kernel) for layer in model.decoder.layers if hasattr(layer, "kernel")]
+    first, second = [np.asarray(layer.kernel) for layer in model.decoder.layers if hasattr(layer, "kernel")]
     rows = 100 * min(64, importance.TOGETHER // (100 * 28 * 28 * 2))  # draws of a block, images of a tile
     z = rng.standard_normal((rows, 16)).astype("float32")
-    products = backend.compiled(lambda z: ((z @ kernels[0]) @ kernels[1])[:1, :1])
+    products = backend.compiled(lambda z: ((z @ first) @ second)[:1, :1])
     steps = annealing.Steps(annealing.temperatures(TEMPERATURES), np.full(TEMPERATURES, 0.1))
-    took = seconds(
+    peer, batch = get_nll(x)
+
+    print(HEAD)
+    took, start = timed(
         {
-            "importance": lambda: sampler.estimate(x[:IMAGES], DRAWS),
+            "ours": lambda: sampler.estimate(x[:IMAGES], DRAWS),
             "products": lambda: [products(z) for _ in range(IMAGES * DRAWS // rows)],
-            "annealing": lambda: chains.estimate(x[: chains.tile], steps),
+            "pythae": peer,
         }
     )
-    rate = IMAGES * DRAWS / took["importance"]
-    share = rate / (IMAGES * DRAWS // rows * rows / took["products"])
-    print(f"importance: {rate:,.0f} image-samples/s (target 100,000: {'yes' if rate >= 1e5 else 'no'})")
-    print(f"of the matrix products alone: {100 * share:.0f} % (target 60 %: {'yes' if share >= 0.6 else 'no'})")
-    gradients = chains.tile * CHAINS * TEMPERATURES * annealing.LEAPFROGS
-    print(f"annealing: {gradients / took['annealing']:,.0f} gradients/s, of {chains.tile} images with {CHAINS} chains at once")
+    took["pythae"] = [each * IMAGES / FEW for each in took["pythae"]]
+    report("evidence", "importance", took, start, TARGETS)
+
+    gradients = TEMPERATURES * annealing.LEAPFROGS
+    many = z[: chains.tile * CHAINS]
+    there = backend.compiled(lambda z: ((((z @ first) @ second) @ second.T) @ first.T)[:1, :1])
+    ways = {
+        "ours": lambda: chains.estimate(x[: chains.tile], steps),
+        "products": lambda: [there(many) for _ in range(gradients)],
+    }
+    slow, start = timed(ways)
+    report("evidence", "annealing", slow, start)
+
+    rate, speed = IMAGES * DRAWS / median(took["ours"]), gradients * len(many) / median(slow["ours"])
     sampler.estimate(x, 100)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    keep(
+        {
+            "evidence.samples_per_s": round(rate),
+            "evidence.gradients_per_s": round(speed),
+            "evidence.memory_gb": round(memory, 2),
+        }
+    )
+    met = "yes" if rate >= 1e5 else "no"
+    print(f"importance: {rate:,.0f} image-samples/s (target 100,000: {met}); pythae in batches of {batch}")
+    print(f"annealing: {speed:,.0f} gradients/s, of {chains.tile} images with {CHAINS} chains at once")
     print(f"memory: {memory:.2f} GB after 10,000 images with 100 draws each; it does not grow with draws")
 
 

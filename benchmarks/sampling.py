@@ -1,37 +1,36 @@
-"""How fast a PixelCNN draws images: python -m benchmarks.sampling, a few minutes.
+"""How fast a PixelCNN draws images: python -m benchmarks.sampling, some minutes.
 
-Three things are timed, one after the other in one process, medians of five:
+Three things are timed in one process, in turns:
 
+ours:    the cached sampler, compiled with XLA as one function
 forward: all parameters of all pixels at once, compiled with XLA or without, whichever is faster
-sample:  the cached sampler, compiled with XLA as one function
 naive:   a sampler without a cache, which calls the faster forward pass once per pixel; timed on 20 pixels, scaled to all
 
-Of 28x28 binary images, 64 features, 7 layers, kernel 7. Targets: with batches of 64 at most 2 forward passes for the plain
-stack, and 300 times as fast as the naive sampler at least; at most 2.5 for the gated one; at most 4 with single images.
+Of binary 8x8 and 28x28 images, and of 32x32 RGB with 256 levels, fewer of them: 64 features, 7 layers, kernel 7. The targets
+are for 28x28: with batches of 64 at most 2 forward passes for the plain stack, and 300 times as fast as the naive sampler at
+least; at most 2.5 for the gated one; at most 4 with single images.
 """
-
-from statistics import median
-from time import perf_counter
 
 import numpy as np
 
+from benchmarks.results import HEAD, REPEATS, report, seconds, timed
 from pipeline import backend
 from pipeline.params import read
 
-REPEATS, PIXELS = 5, 20
-NETWORK = {"features": 64, "layers": 7, "kernel": 7, "likelihood": "bernoulli"}
-TARGETS = {("plain", 64): (2.0, 300.0), ("gated", 64): (2.5, None), ("plain", 1): (4.0, None), ("gated", 1): (4.0, None)}
-
-
-def seconds(function, *arguments) -> float:
-    """Of a call, after a first one that compiles."""
-    function(*arguments)
-    took = []
-    for _ in range(REPEATS):
-        started = perf_counter()
-        function(*arguments)
-        took.append(perf_counter() - started)
-    return median(took)
+PIXELS = 20
+NETWORK = {"features": 64, "layers": 7, "kernel": 7}
+SIZES = {
+    "8x8": ([8, 8, 1], 2, "bernoulli"),
+    "28x28": ([28, 28, 1], 2, "bernoulli"),
+    "32x32": ([32, 32, 3], 256, "logistic-mixture"),
+}
+BATCHES = {"8x8": (1, 64), "28x28": (1, 64), "32x32": (1, 16)}
+TARGETS = {
+    "28x28-plain-64": {"forward": 1 / 2, "naive": 300},
+    "28x28-gated-64": {"forward": 1 / 2.5},
+    "28x28-plain-1": {"forward": 1 / 4},
+    "28x28-gated-1": {"forward": 1 / 4},
+}
 
 
 def naive(forward, draw, uniform: np.ndarray, pixels: int) -> np.ndarray:
@@ -43,41 +42,43 @@ def naive(forward, draw, uniform: np.ndarray, pixels: int) -> np.ndarray:
     return x
 
 
-def measure(stack: str, batch: int, size: int = 28, pixels: int = PIXELS, **network) -> dict[str, float]:
-    """Seconds of one forward pass, of the cached sampler and of the naive one, for `batch` images."""
+def measure(stack: str, batch: int, size: str = "28x28", pixels: int = PIXELS, **network) -> tuple[dict, dict]:
+    """Seconds of each, and what compiling took."""
     from pipeline import models  # keras starts with it, so only after backend.start
 
-    spec = {"shape": [size, size, 1], "levels": 2, "classes": None}
-    model = models.build("autoregressive", "pixelcnn", spec, NETWORK | network | {"stack": stack}, 0)
+    shape, levels, likelihood = SIZES[size]
+    spec = {"shape": shape, "levels": levels, "classes": None}
+    model = models.build(
+        "autoregressive", "pixelcnn", spec, NETWORK | {"likelihood": likelihood} | network | {"stack": stack}, 0
+    )
     noise = model.noise(batch, np.random.default_rng(0))
-    x = (noise["x"] < 0.5).astype("uint8")
+    x = (noise["x"] * levels).astype("uint8")
     either = {fused: backend.compiled(lambda x: model.network(x), fused=fused) for fused in (False, True)}
-    took = {fused: seconds(forward, x) for fused, forward in either.items()}
-    fast = min(took, key=took.get)
+    for forward in either.values():
+        forward(x)
+    fast = min(either, key=lambda fused: min(seconds(lambda: either[fused](x)) for _ in range(3)))
     draw = backend.compiled(lambda params, uniform: model.network.likelihood.sample(params, uniform))
     part = max(1, pixels // REPEATS)  # every repeat draws its share of the pixels
-    return {
-        "forward": took[fast],
-        "sample": seconds(backend.compiled(lambda noise: model.sample(noise), fused=True), noise),
-        "naive": seconds(naive, either[fast], draw, noise["x"], part) / part * size * size,
-    }
-
-
-def line(stack: str, batch: int, took: dict[str, float]) -> str:
-    passes, faster = took["sample"] / took["forward"], took["naive"] / took["sample"]
-    most, least = TARGETS[stack, batch]
-    met = passes <= most and faster >= (least or 0)
-    times = "".join(f"{took[name]:>11.4f}" for name in ("forward", "sample", "naive"))
-    target = f"<= {most:g}" + (f", >= {least:g} x" if least else "")
-    return f"{stack:<8}{batch:>5}{times}{passes:>9.2f}{faster:>9.0f} x   {target:<16}{'yes' if met else 'no'}"
+    sample = backend.compiled(lambda noise: model.sample(noise), fused=True)
+    took, start = timed(
+        {
+            "ours": lambda: sample(noise),
+            "forward": lambda: either[fast](x),
+            "naive": lambda: naive(either[fast], draw, noise["x"], part),
+        }
+    )
+    took["naive"] = [each / part * shape[0] * shape[1] for each in took["naive"]]
+    return took, start
 
 
 def main() -> None:
     backend.start(**read()["compute"])
-    names = "".join(f"{name:>11}" for name in ("forward s", "sample s", "naive s"))
-    print(f"{'stack':<8}{'batch':>5}{names}{'passes':>9}{'faster':>11}   {'target':<16}met")
-    for stack, batch in TARGETS:
-        print(line(stack, batch, measure(stack, batch)), flush=True)
+    print(HEAD)
+    for size, batches in BATCHES.items():
+        for stack in ("plain", "gated"):
+            for batch in batches:
+                case = f"{size}-{stack}-{batch}"
+                report("sampling", case, *measure(stack, batch, size), TARGETS.get(case))
 
 
 if __name__ == "__main__":

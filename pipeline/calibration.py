@@ -17,6 +17,7 @@ from pipeline.base import generator
 from pipeline.data import digits
 from pipeline.data.store import Images, Split
 from pipeline.evidence import annealing, importance, integral, score, summary
+from pipeline.evidence.tiles import Kept, silent
 
 SIZE, LATENT, OVERLAP = 32, 8, 1.5  # of x and z of `line`; how much of each factor all have in common
 HOW = {"batch_size": 64, "learning_rate": 3e-3, "schedule": "cosine"}  # all are trained
@@ -44,31 +45,31 @@ def few(images: Images, count: int) -> Images:
     return Images(images.train, images.valid, test, images.levels, images.classes)
 
 
-def plane(count: int, epochs: int) -> tuple:
+def plane(count: int, epochs: int, kept: Kept) -> tuple:
     images = digits.images(binarised="static", seed=0)
     network = {"latent": 2, "body": "dense", "widths": [64], "likelihood": "bernoulli"}
     model = models.build("latent", "vae", {"shape": [8, 8, 1], "levels": 2, "classes": 10}, network, 0)
-    training.fit(model, images, 0, epochs=4 * epochs, **HOW)  # which are short
+    training.fit(model, images, 0, kept=kept, epochs=4 * epochs, **HOW)  # which are short
     return model, few(images, count)
 
 
-def quantised(count: int, epochs: int) -> tuple:
+def quantised(count: int, epochs: int, kept: Kept) -> tuple:
     images = digits.images(binarised="static", seed=0)
     network = {"codes": 8, "dimension": 4, "widths": [16, 16], "residual": 0, "likelihood": "bernoulli", "decay": 0.95}
     network |= {"restarts": 100, "prior_features": 16, "prior_layers": 1}
     model = models.build("quantised", "vqvae", {"shape": [8, 8, 1], "levels": 2, "classes": 10}, network, 0)
     for phase in model.phases:
-        training.fit(model, images, 0, phase, epochs=epochs, **HOW)
+        training.fit(model, images, 0, phase, kept, epochs=epochs, **HOW)
     return model, few(images, count)
 
 
-def pixels(epochs: int) -> tuple:
+def pixels(epochs: int, kept: Kept) -> tuple:
     """The model, and all 65,536 images."""
     images = digits.images(binarised="static", seed=0)
     train, valid = (Split(np.ascontiguousarray(split.x[:, 2:6, 2:6])) for split in (images.train, images.valid))
     network = {"stack": "gated", "features": 16, "layers": 2, "kernel": 5, "likelihood": "bernoulli"}
     model = models.build("autoregressive", "pixelcnn", {"shape": [4, 4, 1], "levels": 2, "classes": None}, network, 0)
-    training.fit(model, Images(train, valid, valid, levels=2), 0, epochs=epochs, **HOW)
+    training.fit(model, Images(train, valid, valid, levels=2), 0, kept=kept, epochs=epochs, **HOW)
     bits = (np.arange(2**16)[:, None] >> np.arange(16)) & 1
     return model, bits.reshape(-1, 4, 4, 1).astype("uint8")
 
@@ -93,21 +94,24 @@ def compared(log_prob: np.ndarray, truth: np.ndarray, variance: np.ndarray, side
     }
 
 
-def flags(model, images: Images, wished: dict) -> dict:
+def flags(model, images: Images, wished: dict, kept: Kept) -> dict:
     """What a run with these settings would say of itself."""
-    tables = score.score(model, images, 0, wished, {}, lambda done, left: None)
+    tables = score.score(model, images, 0, wished, kept, silent)
     found = summary.headline(model, tables, "", None, BASELINES, [])
     names = ("nll_nats", "nll_mc_se", "ess_median", "heavy_tailed", "annealed_gain_nats", "annealed_gain_se", "flags")
     return {name: found[name] for name in names if name in found}
 
 
-def sandwich(chains: annealing.Annealing, steps: annealing.Steps, truth_of: Callable, count: int) -> tuple[dict, dict]:
+def sandwich(
+    chains: annealing.Annealing, steps: annealing.Steps, truth_of: Callable, count: int, kept: Kept
+) -> tuple[dict, dict]:
     """Annealing from both sides, on images that the model made; and the arrays behind it.
 
     A jackknife over few chains is itself uncertain: an image's error is taken to be no less than the images' root mean square.
     """
     x, z = chains.simulated(count)
-    below, above, truth = chains.estimate(x, steps, "simulated"), chains.reverse(x, z, steps), truth_of(x)
+    below, above = chains.estimate(x, steps, "simulated", kept), chains.reverse(x, z, steps, kept)
+    truth = truth_of(x)
     low, high = (np.sqrt(np.maximum(each.variance, each.variance.mean())) for each in (below, above))
     inside = (below.log_prob - 2 * low <= truth) & (truth <= above.log_prob + 2 * high)
     apart = above.log_prob - below.log_prob
@@ -120,13 +124,15 @@ def sandwich(chains: annealing.Annealing, steps: annealing.Steps, truth_of: Call
     return found, arrays
 
 
-def estimators(model, images: Images, truth: np.ndarray, wished: dict, every: bool) -> tuple[dict, dict, float]:
+def estimators(
+    model, images: Images, truth: np.ndarray, wished: dict, kept: Kept, every: bool = False
+) -> tuple[dict, dict, float]:
     """Importance sampling with the proposal that validation images choose, and at `every` width; the k-curves behind it."""
     sampler, x = importance.Importance(model, 0, wished["defensive"]), images.test.x
-    scale = importance.best(sampler.sweep(images.valid.x, wished["draws"], wished["scales"]))
+    scale = importance.best(sampler.sweep(images.valid.x, wished["draws"], wished["scales"], kept))
     found, arrays = {}, {"truth": truth}
     for width in wished["scales"] if every else [scale]:
-        by = sampler.estimate(x, wished["draws"], width)
+        by = sampler.estimate(x, wished["draws"], width, kept)
         arrays |= {f"k_{width:g}": np.array([*by.curve]), f"curve_{width:g}": np.stack([*by.curve.values()])}
         said = {"ess_median": float(np.median(by.ess)), "heavy_tailed": float((by.pareto_k > summary.HEAVY).mean())}
         row = compared(by.log_prob, truth, by.variance, "below") | said
@@ -137,37 +143,39 @@ def estimators(model, images: Images, truth: np.ndarray, wished: dict, every: bo
     return found, arrays, scale
 
 
-def calibrate(latent: dict, codes: dict, images: int, epochs: int, say: Callable) -> tuple[dict, dict]:
-    """All there is to know, by case and estimator; and arrays for the page."""
+def calibrate(latent: dict, codes: dict, images: int, epochs: int, begin: Callable[[str], Kept]) -> tuple[dict, dict]:
+    """All there is to know, by case and estimator; and arrays for the page.
+
+    `begin`: where a case keeps what is finished of it. Nothing is done twice, which two of its estimates have in common.
+    """
     latent, found, arrays = latent | {"integral": None}, {}, {}  # which here is the truth, not the headline
     cases = {
-        "line": (lambda: line(images), integral.gaussian),
-        "plane": (lambda: plane(images // 2, epochs), lambda *given: integral.quadrature(*given)[0]),
+        "line": (lambda kept: line(images), integral.gaussian),
+        "plane": (lambda kept: plane(images // 2, epochs, kept), lambda *given: integral.quadrature(*given)[0]),
     }
     for name, (make, truth_of) in cases.items():
-        say(name)
-        model, data = make()
+        kept = begin(name)
+        model, data = make(kept)
         truth = truth_of(model, data.test.x)
-        found[name], arrays[name], scale = estimators(model, data, truth, latent, name == "line")
+        found[name], arrays[name], scale = estimators(model, data, truth, latent, kept, every=name == "line")
         chains = annealing.Annealing(model, 0, latent["chains"], scale)
         steps = chains.pilot(data.valid.x, latent["temperatures"])
-        by = chains.estimate(data.test.x, steps)
+        by = chains.estimate(data.test.x, steps, kept=kept)
         found[name]["annealed"] = compared(by.log_prob, truth, by.variance, "below")
         arrays[name] |= {"annealed": by.log_prob, "temperatures": steps.betas[1:], "accepted": by.accepted}
-        both, more = sandwich(chains, steps, lambda x, m=model, t=truth_of: t(m, x), len(truth))
+        both, more = sandwich(chains, steps, lambda x, m=model, t=truth_of: t(m, x), len(truth), kept)
         found[name] |= both
         arrays[name] |= {f"simulated_{key}": values for key, values in more.items()}
         if name == "line":
-            found["narrow"] = flags(model, data, latent | {"scales": [1.0], "defensive": 0.0})
-            found["chosen"] = flags(model, data, latent)
-    say("codes")
-    model, data = quantised(images // 2, epochs)
+            found["narrow"] = flags(model, data, latent | {"scales": [1.0], "defensive": 0.0}, kept)
+            found["chosen"] = flags(model, data, latent, kept)
+    kept = begin("codes")
+    model, data = quantised(images // 2, epochs, kept)
     truth = integral.enumeration(model, data.test.x)
-    found["codes"], arrays["codes"], _ = estimators(model, data, truth, codes, False)
+    found["codes"], arrays["codes"], _ = estimators(model, data, truth, codes, kept)
     single = integral.bound(model, data.test.x)
     found["codes"]["bound"] = {"side": "below", "images": len(truth), "bias_nats": float((single - truth).mean())}
     found["codes"]["bound"]["highest_nats"] = float((single - truth).max())  # of one image: no draw is involved
-    say("pixels")
-    model, x = pixels(epochs)
+    model, x = pixels(epochs, begin("pixels"))
     found["pixels"] = {"images": len(x), "total": float(np.exp(backend.batched(model.log_prob, 4096)(x).astype(float)).sum())}
     return found, {f"{name}_{key}": np.asarray(values) for name, each in arrays.items() for key, values in each.items()}

@@ -15,10 +15,9 @@ from keras import ops
 
 from pipeline import Refusal
 from pipeline.base import Spec
-from pipeline.distributions import cell_edges, log_normal_cdf, log_normal_mass, normal, normal_quantile
+from pipeline.distributions import cell_edges, log_normal_cdf, log_normal_mass, log_sigmoids, normal, normal_quantile
 
-IMAGE = (-3, -2, -1)
-OPEN, WIDE = 1e30, 46.0  # how far the cells at the ends reach; the largest log s, for which that is still far
+IMAGE, OPEN, WIDE = (-3, -2, -1), 1e30, 46.0  # axes; how far the cells at the ends reach; the largest log s
 LikelihoodName = Literal["bernoulli", "categorical", "normal", "discretised-normal", "logistic-mixture"]
 Variance = Literal["shared", "pixel", "image"]
 
@@ -52,8 +51,10 @@ class Bernoulli(Likelihood):
     """Binary pixels: log p = x log s(l) + (1 - x) log s(-l), which is log s((2 x - 1) l)."""
 
     def log_probs(self, x, params):
-        sign = 1.0 - 2.0 * ops.cast(x, "float32")
-        return -ops.sum(ops.softplus(sign * ops.cast(params, "float32")), axis=-1)
+        return -ops.sum(ops.softplus((1.0 - 2.0 * ops.cast(x, "float32")) * ops.cast(params, "float32")), axis=-1)
+
+    def log_prob(self, x, params):
+        return ops.custom_gradient(log_sigmoids)((2.0 * ops.cast(x, "float32") - 1.0) * ops.cast(params, "float32"))
 
     def mean(self, params):
         return ops.sigmoid(ops.cast(params, "float32"))

@@ -59,6 +59,10 @@ def page(name: str) -> Path:
     return ROOT / "reports" / "html" / f"{name}.html"
 
 
+def confirm() -> None:
+    """Called before an output is put in its place; stages have it refuse when their inputs have changed."""
+
+
 @contextmanager
 def writing(path: Path):
     """A temporary path beside `path` to write a file or a folder to; renamed to `path` only if all went well."""
@@ -66,6 +70,8 @@ def writing(path: Path):
     temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
     try:
         yield temporary
+        if not path.is_relative_to(SCRATCH):
+            confirm()
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)

@@ -3,27 +3,25 @@
 import hashlib
 import os
 import re
-import select
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 
 from pipeline import Refusal, params, store
+from stages.watch import age, dvc_stage, end, end_in_time
 
 ROOT = params.ROOT
 TIMES = store.SCRATCH / "times"  # a line per stage that finished: its name, and its seconds
-IMPORTED = time.monotonic()
 
 
 def run(stage, *arguments: str) -> None:
     """Call `stage` with the command line's names; what the user can mend becomes one line and exit code 2.
 
     DVC hashes a stage's dependencies after it has run. An edit in the meantime would be recorded as what the outputs were
-    made from, so a stage during which one changed fails. What a stage took is noted for `make time`.
+    made from, so a stage during which one changed fails, and puts no output in its place after that. What a stage took is
+    noted for `make time`.
     """
     global made_from
     names = sys.argv[1:]
@@ -36,11 +34,9 @@ def run(stage, *arguments: str) -> None:
         made_from = dependencies(stage_name())
         sound(stage_name())
         tidy(stage_name())
+        store.confirm = unchanged
         stage(*names)
-        after = dependencies(dvc_stage())
-        changed = sorted(name for name in made_from | after if made_from.get(name) != after.get(name))
-        if changed and dvc_stage():
-            raise Refusal(f"{changed[0]}: changed while {dvc_stage()} ran, so its outputs are not recorded: run it again")
+        unchanged()
         note(stage_name(), time.monotonic() - began)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
@@ -50,88 +46,19 @@ def run(stage, *arguments: str) -> None:
         back = "; `dvc checkout` brings back what DVC removed before" if dvc_stage() else ""
         print(f"{f'{where}: ' if where else ''}{why.splitlines()[0]}{back}", file=sys.stderr)
         sys.exit(2)
+    if stage_name() and "keras" in sys.modules:
+        end("", 0)
 
 
-STOPPED = "stopped; `dvc repro` goes on with what is unfinished"
+def unchanged() -> None:
+    """Refuse to go on if something that this stage depends on is no longer what it was."""
+    after = dependencies(dvc_stage())
+    changed = sorted(name for name in made_from | after if made_from.get(name) != after.get(name))
+    if changed and dvc_stage():
+        raise Refusal(f"{changed[0]}: changed while {dvc_stage()} ran, so its outputs are not recorded: run it again")
+
+
 made_from: dict[str, str] = {}  # what this stage depends on, as it was before the stage read any of it
-
-
-def end(said: str, code: int) -> None:
-    """At once: what frameworks do at Python's leisurely end takes seconds. Also where nobody is left to hear of it."""
-    try:
-        sys.stdout.flush()
-        print(said, file=sys.stderr, flush=True)
-    finally:
-        os._exit(code)
-
-
-def end_in_time() -> None:
-    """Watches over this process from a thread of its own.
-
-    After Ctrl-C, Python waits for whatever a framework is computing; not longer than a while. And when a DVC that was killed
-    waits no more, its stage must not write over what a newer run makes.
-    """
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    stage, otherwise = dvc_stage(), sys.excepthook
-    waiting = waiters(stage)
-    orphan = bool(waiting) and inherits(waiting[-1])
-    sys.excepthook = lambda kind, *about: end(STOPPED, 130) if kind is KeyboardInterrupt else otherwise(kind, *about)
-
-    def watch() -> None:
-        while True:
-            if select.select([heard], [], [], 0.25)[0] and signal.SIGINT in os.read(heard, 64):
-                time.sleep(1.5)
-                end(STOPPED, 130)
-            if orphan or waiting != waiters(stage):
-                end(f"{stage}: the DVC that started this was killed, so it ends, too", 2)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def waiters(stage: str | None) -> list[int]:
-    """The processes that wait for this stage, its shell and then DVC, which alone has no DVC_STAGE; none outside DVC.
-
-    Where the system does not tell, as only Linux does, the one above this one.
-    """
-    found, process = [], os.getppid()
-    try:
-        while stage:
-            found.append(process)
-            if b"DVC_STAGE=" not in Path(f"/proc/{process}/environ").read_bytes():
-                break
-            process = int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-    except OSError:
-        pass
-    return found
-
-
-def inherits(process: int) -> bool:
-    """Whether it is init or the like, which gets every process whose parent has died: at home in / and no DVC."""
-    try:
-        folder = Path(f"/proc/{process}")
-        return b"dvc" not in (folder / "cmdline").read_bytes() and str((folder / "cwd").readlink()) == "/"
-    except OSError:  # no Linux, or not ours to look at
-        return process == 1
-
-
-def age() -> float:
-    """Seconds since this process began: importing a framework is part of what a stage takes.
-
-    Where the system does not tell, as only Linux does, seconds since this file was imported.
-    """
-    try:
-        ticks = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(ticks) / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError):
-        return time.monotonic() - IMPORTED
-
-
-def dvc_stage() -> str | None:
-    """The stage that DVC is running in this project or in a copy that it made inside, as for experiments; none outside DVC."""
-    root = os.environ.get("DVC_ROOT")
-    return os.environ.get("DVC_STAGE") if root and ROOT.is_relative_to(root) else None
 
 
 def stage_name() -> str | None:
@@ -223,11 +150,14 @@ def outputs() -> dict[str, tuple[str, str]]:
 def remade(stage: str) -> bool:
     """Whether a stage was changed since dvc.lock was written, or is none any more: then its outputs may be new."""
     try:
-        declared(stage)
-        deps = params.read(ROOT / "dvc.lock")["stages"][stage]["deps"]
-    except (Refusal, KeyError):
+        block, filled, settings = declared(stage)
+        before = params.read(ROOT / "dvc.lock")["stages"][stage]
+        known = before.get("params", {}).get("params.yaml", {})
+        wanted = [filled(entry) for entry in block.get("params", []) if not isinstance(entry, dict)]
+        same = before["cmd"] == filled(block["cmd"]) and all(known[entry] == lookup(settings, entry) for entry in wanted)
+        return not same or any(store.md5(ROOT / dep["path"]) != dep["md5"] for dep in before["deps"])
+    except (Refusal, KeyError, FileNotFoundError):
         return True
-    return any(store.md5(ROOT / dep["path"]) != dep["md5"] for dep in deps)
 
 
 def tidy(stage: str | None) -> None:

@@ -13,10 +13,16 @@ def calibrate() -> None:
 
     chosen = settings["calibration"]
     blocks = {name: evidence.settings(**settings["evidence"][chosen[name]]) for name in ("latent", "codes")}
-    found, arrays = calibration.calibrate(**(chosen | blocks), say=lambda case: print(f"calibrate: {case}", flush=True))
-    with store.writing(store.CALIBRATION) as path:
-        np.savez_compressed(path, **arrays)
-    store.write_json(store.CALIBRATION_RESULT, found)
+    with store.unfinished("calibrate", "cases", stages.fingerprint()) as unfinished:
+
+        def begin(case: str) -> store.Finished:
+            print(f"calibrate: {case}", flush=True)
+            return store.Finished(unfinished / case)
+
+        found, arrays = calibration.calibrate(**(chosen | blocks), begin=begin)
+        with store.writing(store.CALIBRATION) as path:
+            np.savez_compressed(path, **arrays)
+        store.write_json(store.CALIBRATION_RESULT, found)
 
 
 if __name__ == "__main__":

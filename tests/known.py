@@ -1,11 +1,19 @@
 """Two models with a known likelihood, written here: the estimators know the protocol and nothing else."""
 
+import zlib
+
 import numpy as np
 import scipy.stats
 from keras import ops
 
 from pipeline.base import Exact, Latent, Spec, Trainable
 from pipeline.distributions import standard_normal
+
+
+def place(seed: int, image: int, unit: int) -> np.random.Generator:
+    """Where the noise of a hundred draws for an image is, among all that Philox can count under the seed's key."""
+    key = np.random.SeedSequence([seed, zlib.crc32(b"importance")]).generate_state(2, np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, unit, image, 0]))
 
 
 class Gaussian(Trainable, Latent):

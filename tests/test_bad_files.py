@@ -96,6 +96,17 @@ INPUTS = {  # what is harmed: the output that it belongs to, and the stage that 
 }
 
 
+MADE = """
+import json, sys
+import stages
+
+block, filled, settings = stages.declared(sys.argv[1])
+names = [filled(entry) for entry in block["params"]]
+values = {name: stages.lookup(settings, name) for name in names}
+print(json.dumps({"cmd": filled(block["cmd"]), "params": {"params.yaml": values}}))
+"""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """Inputs of a report, or of an estimate, and a dvc.lock that knows them and a file that each was made from."""
@@ -106,7 +117,10 @@ def project(tmp_path_factory):
         path.write_bytes(np.random.default_rng(1).bytes(300))
     stages: dict[str, dict] = {}
     for out, maker in INPUTS.values():
-        entry = stages.setdefault(maker, {"deps": [{"path": "mine.csv", "md5": store.md5(ROOT / "LICENSE")}], "outs": []})
+        if maker not in stages:
+            made = json.loads(project.run(sys.executable, "-c", MADE, maker))
+            stages[maker] = made | {"deps": [{"path": "mine.csv", "md5": store.md5(ROOT / "LICENSE")}], "outs": []}
+        entry = stages[maker]
         entry["outs"].append({"path": out, "md5": store.md5(project.path / out)})
     (project.path / "mine.csv").write_bytes((ROOT / "LICENSE").read_bytes())
     (project.path / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
@@ -144,12 +158,28 @@ def test_an_input_that_was_made_anew_is_another_matter(project):
     path, source = project.path / "results" / "digits-vae" / "evidence.json", project.path / "mine.csv"
     good, before = path.read_bytes(), source.read_bytes()
     path.write_bytes(b"{}")
-    source.write_bytes(b"edited")
     try:
+        assert run(project, "report").returncode == 2
+        source.write_bytes(b"edited")
+        assert run(project, "report").stdout == "ran\n"
+        source.unlink()
         assert run(project, "report").stdout == "ran\n"
     finally:
         path.write_bytes(good)
         source.write_bytes(before)
+
+
+def test_an_input_that_was_made_with_other_parameters_is_another_matter(project):
+    weights, params = project.path / "artifacts/weights/digits-vae/0/model.weights.h5", project.path / "params.yaml"
+    good, before = weights.read_bytes(), params.read_text()
+    weights.write_bytes(b"trained by hand")
+    try:
+        assert run(project, "weights").returncode == 2
+        params.write_text(before.replace('"latent": 2', '"latent": 3'))
+        assert params.read_text() != before and run(project, "weights").stdout == "ran\n"
+    finally:
+        weights.write_bytes(good)
+        params.write_text(before)
 
 
 @pytest.mark.parametrize("left", [0.3, 0.6, 0.95])

@@ -1,29 +1,76 @@
-"""The benchmark of sampling measures what it says, here on something tiny; how fast is no test."""
+"""Benchmarks measure what they say, here on something tiny; how fast is no test. What they found is kept and compared."""
+
+import json
 
 import numpy as np
 import pytest
 
-from benchmarks import sampling
+from benchmarks import results, sampling
+from pipeline import Refusal
 
-pytestmark = pytest.mark.backend
 
-
+@pytest.mark.backend
 @pytest.mark.parametrize("stack", ["plain", "gated"])
-def test_sampling_is_measured_and_printed(stack):
-    took = sampling.measure(stack, 1, size=5, pixels=5, features=4, layers=1, kernel=3)
-    assert set(took) == {"forward", "sample", "naive"}
-    assert all(0 < seconds < 60 for seconds in took.values())
-    words = sampling.line(stack, 1, took).split()
-    assert words[:2] == [stack, "1"]
-    assert float(words[5]) == pytest.approx(took["sample"] / took["forward"], abs=0.01)
+@pytest.mark.parametrize("size", sampling.SIZES)
+def test_sampling_is_measured(stack, size, monkeypatch):
+    shape, *others = sampling.SIZES[size]
+    monkeypatch.setitem(sampling.SIZES, size, ([5, 5, shape[-1]], *others))
+    took, start = sampling.measure(stack, 2, size, pixels=5, features=4, layers=1, kernel=3)
+    assert set(took) == set(start) == {"ours", "forward", "naive"}
+    assert all(len(times) == 5 and 0 < min(times) < 60 for times in took.values())
 
 
-def test_a_line_says_whether_the_target_was_met():
-    took = {"forward": 1.0, "sample": 1.9, "naive": 600.0}
-    assert sampling.line("plain", 64, took).endswith("yes")
-    assert sampling.line("plain", 64, took | {"sample": 2.1}).endswith("no")
-    assert sampling.line("plain", 64, took | {"naive": 500.0}).endswith("no")
-    assert sampling.line("gated", 64, took | {"sample": 2.4, "naive": 500.0}).endswith("yes")
+TOOK = {"ours": [1.0, 2.0, 1.0], "peer": [2.0, 2.0, 3.0], "limit": [0.5, 1.0, 0.5]}
+
+
+def test_a_ratio_is_of_one_repetition_and_a_line_says_whether_the_target_was_met():
+    assert results.ratios(TOOK) == {"peer": [2.0, 1.0, 3.0], "limit": [0.5, 0.5, 0.5]}
+    ours, peer, limit = results.lines("case", TOOK, {"ours": 7.0}, {"peer": 1.9, "limit": 0.6})
+    assert ours.split() == ["case", "ours", "1.0000", "7.00"]
+    assert peer.split() == ["case", "peer", "2.0000", "0.00", "2.00", "1.00-3.00", ">=", "1.9", "yes"]
+    assert limit.split()[-1] == "no"
+
+
+def test_ways_are_timed_in_turns_after_a_first_call_of_each():
+    calls = []
+    took, start = results.timed({name: lambda n=name: calls.append(n) for name in "ab"})
+    assert "".join(calls) == "ab" + "ab" * results.REPEATS
+    assert {name: len(times) for name, times in took.items()} == {"a": 5, "b": 5} and min(start.values()) >= 0
+
+
+def test_what_was_found_is_kept_beside_what_others_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
+    results.report("one", "a", TOOK, {}, {"peer": 1.5})
+    results.report("two", "b", TOOK, {})
+    found = json.loads(results.FILE.read_text())
+    assert {name: value for name, value in found.items() if ".ratio_to_" in name} == {
+        "one.a.ratio_to_peer": 2.0,
+        "one.a.ratio_to_limit": 0.5,
+        "two.b.ratio_to_peer": 2.0,
+        "two.b.ratio_to_limit": 0.5,
+    }
+    assert found["one.a.details_to_peer"]["target"] == 1.5 and found["_"]["cores"] >= 1
+
+
+@pytest.mark.parametrize(("now", "fine"), [(1.61, True), (1.59, False), (3.0, True), (None, False)])
+def test_a_ratio_that_fell_by_more_than_a_fifth_is_told(tmp_path, monkeypatch, capsys, now, fine):
+    old, new = {"x.a.ratio_to_b": 2.0, "x.a.details_to_b": {}}, {} if now is None else {"x.a.ratio_to_b": now}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    monkeypatch.setattr(results, "FILE", tmp_path / "results.json")
+    results.FILE.write_text(json.dumps(new))
+    if fine:
+        results.compare(str(tmp_path / "old.json"))
+        assert capsys.readouterr().out == "none of 1 ratios fell by more than 20 %\n"
+    else:
+        with pytest.raises(Refusal, match="1 ratios fell"):
+            results.compare(str(tmp_path / "old.json"))
+        assert capsys.readouterr().out.startswith("x.a.ratio_to_b: 2.00 -> ")
+
+
+@pytest.mark.parametrize("name", ["", "nowhere.json"])
+def test_nothing_to_compare_with_is_refused_in_one_line(name):
+    with pytest.raises(Refusal, match=r"OLD=|nowhere\.json: cannot be read"):
+        results.compare(name)
 
 
 def test_what_the_sampler_is_compared_with_calls_a_forward_pass_per_pixel():

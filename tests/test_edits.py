@@ -11,6 +11,7 @@ from pipeline import Refusal, store
 STAGE = """
 import sys
 import stages
+from pipeline import store
 
 edit = sys.argv.pop()
 sys.argv.append("digits-vae")
@@ -50,6 +51,18 @@ def test_what_changed_is_named(project, edit, said):
     done = draw(project, edit)
     assert done.returncode == 2
     assert done.stderr == f"{said}: changed while draw@digits-vae ran, so its outputs are not recorded: run it again\n"
+
+
+def test_nothing_is_put_in_its_place_any_more(project):
+    out = project.path / "artifacts" / "gallery" / "digits-vae.npz"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text("before")
+    write = f"\nwith store.writing(type(p)({str(out)!r})) as new: new.write_text('new')"
+    done = draw(project, APPEND.format("data/digits/meta.json", "}", " }") + write)
+    assert done.returncode == 2 and "changed while draw@digits-vae ran" in done.stderr
+    assert (out.read_text(), [path.name for path in out.parent.iterdir()]) == ("before", [out.name])
+    assert draw(project, "p = __import__('pathlib').Path()" + write).returncode == 0
+    assert out.read_text() == "new"
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import scipy.stats
 from keras import ops
-from known import Gaussian
+from known import Gaussian, place
 from scipy.special import logsumexp
 
 from pipeline import backend, models
-from pipeline.base import generator
 from pipeline.distributions import standard_normal
 from pipeline.evidence import importance
 
@@ -39,7 +38,7 @@ def test_its_claimed_noise_is_the_noise_between_seeds(gaussian):
 
 def noise(model, image: int, draws: int) -> np.ndarray:
     """z of the draws of an image: their noise is made a hundred at a time."""
-    units = [model.eps(100, generator(0, "importance", image, unit))["z"] for unit in range(-(-draws // 100))]
+    units = [model.eps(100, place(0, image, unit))["z"] for unit in range(-(-draws // 100))]
     return np.concatenate(units)[:draws].astype(float)
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from keras import ops
 
-from pipeline import Refusal
+from pipeline import Refusal, backend
 from pipeline.base import Spec
 from pipeline.distributions import uniforms
 from pipeline.likelihoods import named
@@ -52,6 +53,25 @@ def test_samples_have_the_mean_and_the_frequencies_they_should(name, levels, var
         counts = np.bincount(drawn.ravel().astype(int), minlength=levels)
         assert np.all(np.abs(counts / 40_000 - p) < 5 * np.sqrt(p * (1 - p) / 40_000) + 1e-4)
     assert abs(drawn.mean() - float(layer.mean(one)[0, 0, 0, 0])) < 5 * drawn.std() / 200
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (1, 1, 1), (5, 200, 1), (3, 70, 3)])
+@pytest.mark.parametrize("scale", [0.01, 5.0, 80.0])
+def test_a_whole_image_of_binary_pixels_and_its_gradient(shape, scale, rng):
+    """Rows are multiplied, so wide ones and tiny probabilities have to be seen to come out."""
+    layer = named("bernoulli", Spec(shape, 2))
+    x = rng.integers(0, 2, (2, *shape)).astype("uint8")
+    logits = (scale * rng.standard_normal((3, 2, *shape))).astype("float32")
+    value, gradient = backend.compiled(
+        lambda logits: backend.value_and_gradient(lambda logits: layer.log_prob(x, logits), logits)
+    )(logits)
+    t = (2.0 * x - 1.0) * logits.astype("float64")
+    expected = -np.logaddexp(0.0, -t).sum(axis=(-3, -2, -1))
+    np.testing.assert_allclose(value, expected, rtol=4e-7, atol=1e-7 * shape[0])
+    np.testing.assert_allclose(
+        np.asarray(layer.log_probs(x, logits)).sum(axis=(-2, -1)), expected, rtol=4e-7, atol=1e-7 * shape[0]
+    )
+    np.testing.assert_allclose(gradient, (2.0 * x - 1.0) * scipy.special.expit(-t), rtol=1e-4, atol=1e-6)
 
 
 def test_one_uniform_number_is_the_same_quantile_of_whatever_likelihood(rng):

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from known import Gaussian
+from known import Gaussian, place
 from scipy.special import expit, logsumexp
 
 from pipeline import Refusal, calibration, evidence, models, training
-from pipeline.base import generator
 from pipeline.data import digits
 from pipeline.data.store import Images, Split
 from pipeline.evidence import importance, score, summary
@@ -111,7 +110,7 @@ def test_a_trained_run_equals_plain_numpy():
     for image in (0, 31, 69):
         flat = x[image].reshape(-1).astype(float)
         mean, log_var = np.split(elu((2 * flat - 1) @ w1 + b1) @ w2 + b2, 2)
-        units = [model.eps(100, generator(3, "importance", image, unit))["z"] for unit in range(10)]
+        units = [model.eps(100, place(3, image, unit))["z"] for unit in range(10)]
         eps = np.concatenate(units).astype(float)
         sd = np.sqrt(scale * np.exp(log_var))
         z = mean + sd * eps

@@ -102,7 +102,7 @@ def test_the_start_of_python_counts():
 
 def test_where_the_system_does_not_tell_it_counts_from_the_import(monkeypatch):
     monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
-    assert stages.age() == pytest.approx(time.monotonic() - stages.IMPORTED, abs=0.05)
+    assert stages.age() == pytest.approx(time.monotonic() - stages.watch.IMPORTED, abs=0.05)
 
 
 def test_stages_that_end_at_the_same_time_leave_each_others_lines_whole(project):

@@ -33,7 +33,11 @@ mkdir -p artifacts/weights/$1 results/$1 data/$1 && echo {} >data/$1/baselines.j
 def tiny_project(tmp_path: Path) -> Project:
     project = Project(tmp_path / "project", environment(tmp_path) | {"CALLS": str(tmp_path / "calls")})
     shutil.copytree(ROOT / "tools", project.path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pipeline/__init__.py", "pipeline/params.py", "pipeline/store.py", "stages/__init__.py", ".dvc/config"):
+    pipeline, stages = (
+        ("pipeline/__init__.py", "pipeline/params.py", "pipeline/store.py"),
+        ("stages/__init__.py", "stages/watch.py"),
+    )
+    for name in (*pipeline, *stages, ".dvc/config"):
         (project.path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, project.path / name)
     for name in (".gitignore", ".dvcignore", ".dvc/.gitignore"):

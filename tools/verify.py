@@ -1,8 +1,9 @@
 """Are the results the same again? python -m tools.verify <profile> [tolerance]
 
 Runs a profile in fresh folders with an empty cache. The default profile once, to be compared with the dvc.lock that is
-here; another one twice, at the same time, to be compared with itself, every file that was made by its hash. With `tolerance`,
-for another machine than the one that made the results in git: once, and its numbers are compared with those.
+here; another one twice, at the same time, to be compared with itself, every file that was made by its hash, and the second
+time as `make parallel` does, two runs at once. With `tolerance`, for another machine than the one that made the results in
+git: once, and its numbers are compared with those.
 """
 
 import json
@@ -41,11 +42,13 @@ def where(folder: Path) -> str:
     return str(folder.relative_to(ROOT))
 
 
-def start(folder: Path) -> subprocess.Popen:
+WAYS = (["dvc", "repro"], ["tools.parallel", "2"])  # modules and what they are told
+
+
+def start(folder: Path, way: list[str]) -> subprocess.Popen:
     env = os.environ | {"DVC_SITE_CACHE_DIR": str(folder / ".scratch" / "dvc")}
     with folder.with_suffix(".log").open("wb") as log:
-        command = [sys.executable, "-m", "dvc", "repro"]
-        return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen([sys.executable, "-m", *way], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
 
 
 def finish(folder: Path, process: subprocess.Popen) -> None:
@@ -118,7 +121,7 @@ def verify(profile: str, tolerance: str = "") -> None:
     once = profile == "default" or tolerance
     folders = [fresh(profile, f"{profile}-{number}") for number in ((1,) if once else (1, 2))]
     print(f"verify: {profile}, from nothing, in {' and '.join(where(folder) for folder in folders)}", flush=True)
-    processes = [start(folder) for folder in folders]
+    processes = [start(folder, way) for folder, way in zip(folders, WAYS, strict=False)]
     try:
         for folder, process in zip(folders, processes, strict=True):
             finish(folder, process)

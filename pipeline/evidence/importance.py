@@ -10,6 +10,7 @@ All sums run in float64 over blocks of draws. The noise of a draw belongs to (se
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import keras
 import numpy as np
@@ -69,14 +70,15 @@ class Importance:
         return model.log_likelihood(x, z) + prior - proposal
 
     def noise(self, image: int, unit: int, name: str = "importance") -> dict:
-        rng = generator(self.seed, name, image, unit)
+        # Philox counts, so its counter may say where: a seed sequence for each place would take as long as the draws.
+        rng = np.random.Generator(np.random.Philox(key=key(self.seed, name), counter=[0, unit, image, 0]))
         found = {"q": self.model.eps(UNIT, rng)}
         return found | ({"which": uniforms((UNIT,), rng)} if self.defensive else {})
 
-    def sweep(self, valid: np.ndarray, draws: int, scales: list[float]) -> list[dict]:
+    def sweep(self, valid: np.ndarray, draws: int, scales: list[float], kept: Kept | None = None) -> list[dict]:
         """The bound on validation images by the width of the proposal, a row for each."""
         some, draws = valid[:SWEPT], min(draws, SWEEP_DRAWS)
-        found = [self.estimate(some, draws, scale, name="sweep").log_prob for scale in scales]
+        found = [self.estimate(some, draws, scale, kept, name="sweep").log_prob for scale in scales]
         return [
             {"scale": scale, "draws": draws, "images": len(some), "log_prob": each}
             for scale, each in zip(scales, found, strict=True)
@@ -107,6 +109,11 @@ class Importance:
         found = tiles(key, len(x), tile, compute, {} if kept is None else kept, progress)
         curve = {int(name[2:]): found.pop(name) for name in [*found] if name.startswith("L_")}
         return Estimates(**found, curve=dict(sorted(curve.items())))
+
+
+@cache
+def key(seed: int, name: str) -> np.ndarray:
+    return generator(seed, name).bit_generator.state["state"]["key"]
 
 
 def best(sweep: list[dict]) -> float:

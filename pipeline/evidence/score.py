@@ -90,7 +90,7 @@ def sampling(model: Latent, images: Images, seed: int, wished: dict, kept: Kept,
     draws, scale, tables = wished["draws"], wished["scales"][0], {}
     sampler = importance.Importance(model, seed, wished["defensive"])
     if len(wished["scales"]) > 1:
-        sweep = sampler.sweep(images.valid.x, draws, wished["scales"])
+        sweep = sampler.sweep(images.valid.x, draws, wished["scales"], kept)
         scale = importance.best(sweep)
         for row in sweep:
             log_prob = row.pop("log_prob")

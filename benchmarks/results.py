@@ -1,0 +1,130 @@
+"""What benchmarks have in common: several ways to do the same work, timed in turns; ratios, which are kept and compared.
+
+python -m benchmarks.results compare <old results.json>: which ratios fell by more than a fifth.
+A ratio is another's time over ours, median of the repetitions: of what does the same work, above 1 where ours is faster; of a
+limit, the share of it that ours reaches.
+"""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from pipeline import Refusal
+
+REPEATS, FALLEN = 5, 0.8
+FILE = Path(__file__).parent / "results.json"
+
+
+def seconds(function: Callable) -> float:
+    started = perf_counter()
+    function()
+    return perf_counter() - started
+
+
+def in_turns(functions: dict[str, Callable[[], float]], repeats: int = REPEATS) -> dict[str, list[float]]:
+    """What each says that it took, in seconds, one after the other and all over again."""
+    took = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            took[name].append(function())
+    return took
+
+
+def timed(functions: dict[str, Callable]) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """The same for functions that are timed from here, after a first call that compiles; and what that took more."""
+    first = {name: seconds(function) for name, function in functions.items()}
+    took = in_turns({name: lambda f=function: seconds(f) for name, function in functions.items()})
+    return took, {name: max(0.0, first[name] - median(took[name])) for name in functions}
+
+
+def ratios(took: dict[str, list[float]], ours: str = "ours") -> dict[str, list[float]]:
+    """Of each repetition, since a machine is slow for a while and then fast again."""
+    return {name: [b / a for a, b in zip(took[ours], others, strict=True)] for name, others in took.items() if name != ours}
+
+
+def lines(
+    case: str, took: dict[str, list[float]], start: dict[str, float], targets: dict[str, float], ours="ours"
+) -> list[str]:
+    """A line for each way: seconds, what compiling took before, the ratio with its spread, and the target."""
+    found, some = ratios(took, ours), []
+    for name, times in took.items():
+        line = f"{case:<16}{name:<14}{median(times):>10.4f}{start.get(name, 0.0):>9.2f}"
+        if name != ours:
+            of = sorted(found[name])
+            line += f"{median(of):>9.2f}  {f'{of[0]:.2f}-{of[-1]:.2f}':<14}"
+            if name in targets:
+                line += f">= {targets[name]:<8g}{'yes' if median(of) >= targets[name] else 'no'}"
+        some.append(line.rstrip())
+    return some
+
+
+HEAD = f"{'case':<16}{'what':<14}{'seconds':>10}{'start s':>9}{'ratio':>9}  {'spread':<14}{'target':<11}met"
+
+
+def report(benchmark: str, case: str, took, start, targets: dict[str, float] | None = None, ours: str = "ours") -> None:
+    """Print and keep it."""
+    targets = targets or {}
+    print("\n".join(lines(case, took, start, targets, ours)), flush=True)
+    found = {}
+    for name, of in ratios(took, ours).items():
+        found[f"{benchmark}.{case}.ratio_to_{name}"] = median(of)
+        details = {"low": min(of), "high": max(of), "repeats": len(of)} | ({"target": targets[name]} if name in targets else {})
+        found[f"{benchmark}.{case}.details_to_{name}"] = details | {"start_s": start.get(ours, 0.0)}
+    keep(found)
+
+
+def keep(found: dict) -> None:
+    """Beside what other benchmarks found; the same again is replaced."""
+    before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    machine = {"date": date.today().isoformat(), "machine": cpu(), "cores": os.cpu_count(), "versions": versions}
+    written = json.dumps(dict(sorted((before | found | {"_": machine}).items())), indent=2)
+    FILE.write_text(written + "\n", encoding="utf-8")
+
+
+def cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
+    return " ".join(names) or platform.processor() or platform.machine()
+
+
+def fallen(old: dict, new: dict) -> list[str]:
+    """A line for each ratio that is less than it was by more than a fifth, or is gone."""
+    found = []
+    for name, before in old.items():
+        if ".ratio_to_" in name:
+            now = new.get(name)
+            if now is None:
+                found.append(f"{name}: {before:.2f} -> not measured")
+            elif now < FALLEN * before:
+                found.append(f"{name}: {before:.2f} -> {now:.2f}, {100 * (now / before - 1):+.0f} %")
+    return found
+
+
+def compare(old: str) -> None:
+    if not old:
+        raise Refusal("OLD= names no file: make bench-compare OLD=path/to/results.json")
+    try:
+        before, now = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (old, FILE))
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{old}: cannot be read ({error})") from None
+    worse = fallen(before, now)
+    print("\n".join(worse) or f"none of {sum('.ratio_to_' in name for name in before)} ratios fell by more than 20 %")
+    if worse:
+        raise Refusal(f"{len(worse)} ratios fell by more than 20 %")
+
+
+if __name__ == "__main__":
+    try:
+        compare(" ".join(sys.argv[2:]))
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(2)
