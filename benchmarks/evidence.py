@@ -33,7 +33,7 @@ def get_nll(x: np.ndarray):
     from benchmarks.training import pythae_model
 
     torch.set_num_threads(2)
-    model, data = pythae_model("mlp").eval(), torch.from_numpy(x[:FEW].astype("float32").reshape(-1, 1, 28, 28))
+    model, data = pythae_model("mlp").train(False), torch.from_numpy(x[:FEW].astype("float32").reshape(-1, 1, 28, 28))
 
     def ask(batch: int) -> None:
         with torch.no_grad():

@@ -149,7 +149,7 @@ def pythae(case: str) -> None:
 
     class Clock(TrainingCallback):
         def on_epoch_end(self, training_config, **kwargs):
-            print("epoch", flush=True)
+            print("epoch ended", flush=True)
 
     torch.set_num_threads(2)
     _, _, count, epochs = CASES[case]

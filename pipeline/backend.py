@@ -113,6 +113,51 @@ def compiled(function, fused: bool = False):
     return lambda *arguments: keras.tree.map_structure(np.asarray, fast(*arguments))
 
 
+def many_steps(model):
+    """Keras's training function for TensorFlow, of an iterator whose items are many steps, one above the other.
+
+    Python, and what hands a batch over to TensorFlow, cost more than a step of a small model: so they take many at once.
+    """
+    import tensorflow as tf
+
+    made = []
+
+    def steps(chunk):
+        names = []
+
+        def one(step):
+            names[:] = model.train_step(tf.nest.map_structure(lambda leaf: leaf[step], chunk))
+            return (step + 1,)
+
+        count = tf.shape(tf.nest.flatten(chunk)[0])[0]
+        tf.while_loop(lambda step: step < count, one, (tf.constant(0),), maximum_iterations=count)
+        means = model.get_metrics_result()
+        return {name: means[name] for name in names}
+
+    def function(iterator):
+        chunk = next(iterator)
+        if not made:
+            like = tf.nest.map_structure(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), chunk)
+            made.append(tf.function(steps, autograph=False, input_signature=[like]))
+        return made[0](chunk)
+
+    return function
+
+
+def fused(function, *arguments) -> None:
+    """Call `function` of tensors for what it does to variables, from inside a compiled function, by XLA as a whole. JAX does so
+    with all that it compiles."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        function(*arguments)
+    else:
+        import tensorflow as tf
+
+        dense = keras.tree.map_structure(tf.convert_to_tensor, arguments)
+        tf.function(function, autograph=False, jit_compile=True)(*dense)
+
+
 def batched(function, size: int = 500):
     """`compiled` for as many rows as there are: in pieces of one size, so that one shape is compiled; the last piece is filled
     up with its last row."""

@@ -9,20 +9,18 @@ import json
 import math
 import time
 import warnings
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Annotated, Literal
 
 import keras
 import numpy as np
 from annotated_types import Gt, Lt
 
-from pipeline import Refusal
+from pipeline import Refusal, backend
 from pipeline.base import Count, Fraction, NonNegative, Positive, Trainable
-from pipeline.data.batches import Training, Validation
+from pipeline.data.batches import Training, validation
 from pipeline.data.store import Images, training_images
 
-VALIDATION_BATCH = 500
-STEPS_PER_CALL = 50  # of the compiled training function: Python between steps costs more than a small model's step
 SECONDS_BETWEEN = 2.0  # checkpoints, at least,
 SHARE_OF_TIME = 0.05  # and they may not take more than this
 
@@ -67,7 +65,7 @@ def fit(
         put(found, {"model": model.variables})
         return at["rows"]
     rate = learning_rates(learning_rate, schedule, warmup, epochs * batches.steps)
-    optimizer = keras.optimizers.Adam(
+    optimizer = Adam(
         rate,
         global_clipnorm=clip_norm,
         weight_decay=weight_decay or None,
@@ -75,13 +73,9 @@ def fit(
         ema_momentum=averaging or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "log_variance"])
-    model.compile(
-        optimizer,
-        steps_per_execution=min(STEPS_PER_CALL, batches.steps) if keras.backend.backend() == "tensorflow" else 1,
-        jit_compile=keras.backend.backend() == "jax",
-    )
+    model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
     optimizer.build(model.trainable_variables)  # now, not in the first step, so that a checkpoint finds the slots
-    watch = Watch(epochs, batches.steps, kept, phase, at, found)
+    watch = Watch(epochs, batches, lambda: validation(images.valid, model, seed), kept, phase, at, found)
     average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaging else []
     try:
         with warnings.catch_warnings():
@@ -90,7 +84,6 @@ def fit(
             )  # as an epoch does whose first steps were done before
             model.fit(
                 batches,
-                validation_data=Validation(images.valid, model, seed, VALIDATION_BATCH),
                 initial_epoch=at["epoch"],
                 epochs=epochs,
                 shuffle=False,  # Keras would shuffle the steps by Python's own random numbers
@@ -105,6 +98,13 @@ def fit(
     model.set_weights(watch.best_weights)
     kept[phase] = take({"model": model.variables}) | {"at": written(epochs, 0, watch.rows)}
     return watch.rows
+
+
+class Adam(keras.optimizers.Adam):
+    """Whose update is one pass over all weights: else it is a dozen operations for each, and half of an MLP's step."""
+
+    def apply(self, grads, trainable_variables=None):
+        backend.fused(lambda grads: super(Adam, self).apply(grads, trainable_variables), list(grads))
 
 
 def learning_rates(peak: float, schedule: str, warmup: float, steps: int):
@@ -143,13 +143,12 @@ def written(epoch: int, step: int, rows: list[dict]) -> np.ndarray:
 def blame(model: Trainable, batches: Training, state: dict[str, np.ndarray], last: int) -> str | None:
     """Which step made a number that is none, and of what: goes there again from a checkpoint, a step at a time."""
     put(state, moving(model))
-    model.steps_per_execution = 1
-    model.make_train_function(force=True)
+    super(Trainable, model).make_train_function(force=True)  # Keras's own, of single steps
     while batches.epoch <= last:
         batches.on_epoch_end()  # which begins the next one, as Keras has it
-        for step in range(len(batches)):
-            terms = model.train_on_batch(*batches[step], return_dict=True)
-            where = f"in step {batches.first + step + 1} of epoch {batches.epoch}"
+        for step in range(batches.first, batches.steps):
+            terms = model.train_on_batch(batches.step(step), return_dict=True)
+            where = f"in step {step + 1} of epoch {batches.epoch}"
             terms["loss"] = terms.pop("loss")  # last, as it is bad as soon as one of the others is
             bad = [f"{name} became {value}" for name, value in terms.items() if not math.isfinite(value)]
             if bad:
@@ -163,9 +162,19 @@ def blame(model: Trainable, batches: Training, state: dict[str, np.ndarray], las
 class Watch(keras.callbacks.Callback):
     """A row and a line per epoch; remembers the best weights; keeps checkpoints; stops at the first number that is none."""
 
-    def __init__(self, epochs: int, steps: int, kept: MutableMapping, phase: str, at: dict, found: dict | None):
+    def __init__(
+        self,
+        epochs: int,
+        batches: Training,
+        valid: Callable[[], Iterable[dict]],
+        kept: MutableMapping,
+        phase: str,
+        at: dict,
+        found: dict | None,
+    ):
         super().__init__()
-        self.epochs, self.steps, self.kept, self.phase = epochs, steps, kept, phase
+        self.epochs, self.batches, self.steps, self.valid = epochs, batches, batches.steps, valid
+        self.kept, self.phase = kept, phase
         self.rows, self.began, self.first = at["rows"], at["epoch"], at["step"]
         self.best = min((row["valid_loss"] for row in self.rows), default=math.inf)
         self.goes_on_from = found
@@ -189,8 +198,8 @@ class Watch(keras.callbacks.Callback):
         print(f"goes on after step {self.first} of {self.steps} of epoch {self.epoch + 1}", flush=True)
 
     def on_train_batch_end(self, batch, logs=None):
-        step = min(self.first + batch + 1, self.steps)
-        if step % STEPS_PER_CALL == 0 or step == self.steps:
+        step = min(self.first + (batch + 1) * self.batches.together, self.steps)
+        if step % self.batches.call == 0 or step == self.steps:
             for name, value in logs.items():
                 if not math.isfinite(value):
                     raise FloatingPointError(f"{name} became {value} up to step {step} of epoch {self.epoch + 1}")
@@ -210,13 +219,23 @@ class Watch(keras.callbacks.Callback):
         now = time.monotonic()
         self.due = now + max(SECONDS_BETWEEN, (now - began) / SHARE_OF_TIME)
 
+    def validated(self) -> dict[str, float]:
+        """The means of all terms over the validation images; of averaged weights, which are in their place by now."""
+        sums, count = {}, 0
+        for batch in self.valid():
+            size = len(batch["x"])
+            for name, mean in self.model.test_on_batch(batch, return_dict=True).items():
+                sums[name] = sums.get(name, 0.0) + size * float(mean)
+            count += size
+        return {f"valid_{name}": total / count for name, total in sums.items()}
+
     def on_epoch_end(self, epoch, logs=None):
         row = {
             "epoch": epoch + 1,
             "step": (epoch + 1) * self.steps,
             "learning_rate": float(self.model.optimizer.learning_rate),
         }
-        row |= {name.replace("val_", "valid_"): float(value) for name, value in logs.items()}
+        row |= {name: float(value) for name, value in logs.items()} | self.validated()
         for name, value in row.items():
             if not math.isfinite(value):
                 raise FloatingPointError(f"{name} became {value} in epoch {epoch + 1}")

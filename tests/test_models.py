@@ -202,9 +202,9 @@ def test_redrawn_training_images_are_binary_and_differ_between_epochs():
     model = small.small(run, data)
     split = Split(np.full((400, 4, 4, 1), 4, "uint8"))
     batches = Training(split, model, 0, 400, redraw=16)
-    first = batches[0][0]["x"]
+    first = batches.step(0)["x"]
     batches.on_epoch_end()
-    second = batches[0][0]["x"]
+    second = batches.step(0)["x"]
     assert set(np.unique(first)) == {0, 1}
     assert first.mean() == pytest.approx(0.25, abs=0.02)
     assert not np.array_equal(first, second)
@@ -216,9 +216,9 @@ def test_batches_are_a_function_of_seed_epoch_and_step(model):
     seen, previous = None, None
     for _ in range(2):
         previous = seen
-        for step in reversed(range(len(one))):
-            np.testing.assert_array_equal(one[step][0]["x"], other[step][0]["x"])
-        seen = np.concatenate([one[step][0]["x"] for step in range(len(one))])
+        for step in reversed(range(one.steps)):
+            np.testing.assert_array_equal(one.step(step)["x"], other.step(step)["x"])
+        seen = np.concatenate([one.step(step)["x"] for step in range(one.steps)])
         assert sorted(map(bytes, seen)) == sorted(map(bytes, np.asarray(split.x)))  # every image once
         one.on_epoch_end()
         other.on_epoch_end()

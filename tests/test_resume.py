@@ -10,6 +10,7 @@ from keras import ops
 
 from pipeline import Refusal, models, store, training
 from pipeline.base import Spec, Trainable
+from pipeline.data import batches
 from pipeline.data.store import Images, Split
 
 pytestmark = pytest.mark.backend
@@ -39,7 +40,7 @@ class Recorded(dict):
 def at_every_chance(monkeypatch):
     monkeypatch.setattr(training, "SECONDS_BETWEEN", 0)
     monkeypatch.setattr(training, "SHARE_OF_TIME", np.inf)
-    monkeypatch.setattr(training, "STEPS_PER_CALL", 5)
+    monkeypatch.setattr(batches, "TOGETHER", 5)
 
 
 def train(name: str, kept, steps: int = STEPS) -> tuple[list, list[np.ndarray]]:
