@@ -1,6 +1,7 @@
 """What benchmarks have in common: several ways to do the same work, timed in turns; ratios, which are kept and compared.
 
 python -m benchmarks.results compare <old results.json>: which ratios fell by more than a fifth.
+python -m benchmarks.results readme: puts the table into README.md, and draws docs/benchmarks.svg.
 A ratio is another's time over ours, median of the repetitions: of what does the same work, above 1 where ours is faster; of a
 limit, the share of it that ours reaches.
 """
@@ -17,9 +18,11 @@ from statistics import median
 from time import perf_counter
 
 from pipeline import Refusal
+from pipeline.params import ROOT
 
 REPEATS, FALLEN = 5, 0.8
 FILE = Path(__file__).parent / "results.json"
+BEGIN, END = "<!-- benchmarks -->", "<!-- end of benchmarks -->"
 
 
 def seconds(function: Callable) -> float:
@@ -122,9 +125,65 @@ def compare(old: str) -> None:
         raise Refusal(f"{len(worse)} ratios fell by more than 20 %")
 
 
+def measured() -> list[tuple[str, str, float, dict]]:
+    """Benchmark and case, what it is compared with, the ratio and its details; of those with a target."""
+    kept = json.loads(FILE.read_text(encoding="utf-8"))
+    rows = []
+    for name, ratio in kept.items():
+        case, _, other = name.partition(".ratio_to_")
+        details = kept.get(f"{case}.details_to_{other}", {})
+        if other and "target" in details:
+            rows.append((case.replace(".", ", "), other, ratio, details))
+    return rows
+
+
+def table() -> str:
+    kept = json.loads(FILE.read_text(encoding="utf-8"))["_"]
+    lines = ["| what | beside | ratio | lowest to highest | asked for |", "|---|---|---|---|---|"]
+    for case, other, ratio, by in measured():
+        lines.append(f"| {case} | {other} | {ratio:.3g} | {by['low']:.3g} to {by['high']:.3g} | {by['target']:.3g} |")
+    versions = ", ".join(f"{name} {number}" for name, number in kept["versions"].items())
+    return "\n".join([*lines, "", f"{kept['date']}, {kept['machine']}, {kept['cores']} cores, {versions}."])
+
+
+def plot() -> None:
+    """Every ratio over what was asked for, on a scale of factors."""
+    from matplotlib.figure import Figure
+
+    from pipeline.figures.style import BLUE, MUTED, VERMILLION
+
+    rows = measured()[::-1]
+    figure = Figure(figsize=(7.2, 0.9 + 0.28 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for y, (_, _, ratio, by) in enumerate(rows):
+        colour = BLUE if ratio >= by["target"] else VERMILLION
+        axes.plot([by["low"] / by["target"], by["high"] / by["target"]], [y, y], color=colour, linewidth=1.2)
+        axes.plot(ratio / by["target"], y, "o", color=colour, markersize=5)
+    axes.axvline(1.0, color=MUTED, linewidth=1)
+    axes.set_xscale("log")
+    ticks = [0.5, 1, 2, 4]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.set_yticks(range(len(rows)), [f"{case}, beside {other}" for case, other, _, _ in rows])
+    axes.set_xlabel("ratio over what was asked for: right of 1 it was reached")
+    figure.savefig(ROOT / "docs" / "benchmarks.svg", metadata={"Date": None})
+
+
+def readme() -> None:
+    path = ROOT / "README.md"
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not after:
+        raise Refusal(f"README.md: the lines {BEGIN} and {END} are gone")
+    path.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+    plot()
+
+
 if __name__ == "__main__":
     try:
-        compare(" ".join(sys.argv[2:]))
+        readme() if sys.argv[1:] == ["readme"] else compare(" ".join(sys.argv[2:]))
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
