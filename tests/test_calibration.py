@@ -5,7 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from pipeline import calibration, verdict
+from pipeline import backend, calibration, evidence, params, verdict
+from pipeline.evidence import annealing, integral
 
 FINE = {
     "line": {
@@ -82,3 +83,37 @@ def test_an_estimate_is_compared_on_the_side_where_it_is_unbiased():
         assert found["bias_nats"] == pytest.approx(sign * s**2 / 2, abs=4 * s / np.sqrt(len(truth)))
         assert found["claimed_se"] == pytest.approx(s / np.sqrt(len(truth)))
     assert calibration.compared(truth + noise + 0.02, truth, np.ones(len(truth)), "below")["z"] > 4
+
+
+class Forgetful(dict):
+    """Keeps every other thing, as if it had been stopped in between; and counts what is put there."""
+
+    put = 0
+
+    def __setitem__(self, name, value):
+        self.put += 1
+        if self.put % 2:
+            super().__setitem__(name, value)
+
+
+@pytest.mark.project  # compiles a lot
+def test_what_was_finished_when_it_was_stopped_changes_nothing():
+    """All that is asked of the first case, twice: the second time with half of what the first had kept."""
+    backend.start(**params.read()["compute"])
+    wished = evidence.settings(draws=200, scales=[1.0, 4.0], annealed=8, temperatures=10, chains=2)
+
+    def found(kept: dict) -> list:
+        model, images = calibration.line(40)
+        truth = integral.gaussian(model, images.test.x)
+        known, arrays, scale = calibration.estimators(model, images, truth, wished, kept, every=True)
+        chains = annealing.Annealing(model, 0, wished["chains"], scale)
+        steps = chains.pilot(images.valid.x, wished["temperatures"])
+        both, more = calibration.sandwich(chains, steps, lambda x: integral.gaussian(model, x), 40, kept)
+        narrow = calibration.flags(model, images, wished | {"scales": [1.0]}, kept)
+        return [known, both, narrow, calibration.flags(model, images, wished, kept), {**arrays, **more}]
+
+    half = Forgetful()
+    whole, again = found(half), found(half)
+    assert half and half.put > len(half)
+    assert again[:-1] == whole[:-1]
+    assert all(np.array_equal(again[-1][name], array) for name, array in whole[-1].items())

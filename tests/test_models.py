@@ -78,12 +78,11 @@ def test_saved_and_loaded_it_says_the_same(model, block, tmp_path, monkeypatch):
 
 def test_a_phase_of_training_moves_what_learns_in_it_and_nothing_else(block):
     model = small.build(*block)
-    eager = keras.backend.backend() == "tensorflow"
     split = Split(small.images(model, 32), np.arange(32) % model.spec.classes if model.spec.classes else None)
     for phase in model.phases:
         before = {layer.name: [np.array(weight) for weight in layer.weights] for layer in model.layers}
         model.enter(phase)
-        model.compile(optimizer="adam", jit_compile=False, run_eagerly=eager)  # two steps are not worth a compilation
+        model.compile(optimizer="adam", jit_compile=False)
         model.fit(Training(split, model, 0, 16), epochs=1, verbose=0)
         learning = [layer.name for layer in model.moves(phase) if layer.weights]
         assert learning

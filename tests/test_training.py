@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from pipeline import Refusal, models, training
+from pipeline.data.batches import validation
 from pipeline.data.store import Images, Split
 
 pytestmark = pytest.mark.backend
@@ -143,6 +144,17 @@ def test_averaged_weights_are_what_is_validated_and_kept():
         np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in zip(initial.encoder.weights, raw.encoder.weights, strict=True)
     ]
     assert max(moved) < 0.11 < max(far)
+
+
+@pytest.mark.parametrize("averaging", [None, 0.9])
+def test_the_validation_loss_is_that_of_the_weights_that_are_kept(averaging):
+    """Of the last epoch, too: in each, averaged weights take the place of others and make room again."""
+    for epochs in (1, 3):
+        model, history = tiny(averaging=averaging, learning_rate=0.02, epochs=epochs)
+        least = min(row["valid_loss"] for row in history)
+        x = small.images(model, 60)[40:50]
+        (batch,) = validation(Split(x), model, 5)
+        assert float(np.mean(model.terms(batch["x"], batch["eps"])["loss"])) == pytest.approx(least, rel=1e-5)
 
 
 def test_a_number_that_is_none_stops_training():

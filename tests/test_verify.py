@@ -67,7 +67,7 @@ def alone(folders, monkeypatch):
     one, other = folders
     monkeypatch.setattr(verify, "ROOT", one)
     monkeypatch.setattr(verify, "fresh", lambda profile, name: other)
-    monkeypatch.setattr(verify, "start", lambda folder, way: subprocess.Popen(["true"]))
+    monkeypatch.setattr(verify, "start", lambda folder, way: subprocess.Popen(["true"], start_new_session=True))
     monkeypatch.setattr(verify, "finish", lambda folder, process: None)
     return one, other
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,13 +49,16 @@ WAYS = (["dvc", "repro"], ["tools.parallel", "2"])  # modules and what they are 
 def start(folder: Path, way: list[str]) -> subprocess.Popen:
     env = os.environ | {"DVC_SITE_CACHE_DIR": str(folder / ".scratch" / "dvc")}
     with folder.with_suffix(".log").open("wb") as log:
-        return subprocess.Popen([sys.executable, "-m", *way], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
+        # In a session of its own, so that all that it has started can be stopped.
+        return subprocess.Popen(
+            [sys.executable, "-m", *way], start_new_session=True, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT
+        )
 
 
 def finish(folder: Path, process: subprocess.Popen) -> None:
     if process.wait() != 0:
         last = folder.with_suffix(".log").read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-        raise Refusal("\n".join([f"{where(folder)}: dvc repro failed, see its log beside it:", *last]))
+        raise Refusal("\n".join([f"{where(folder)}: failed, see its log beside it:", *last]))
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -127,7 +131,8 @@ def verify(profile: str, tolerance: str = "") -> None:
             finish(folder, process)
     finally:
         for process in processes:
-            process.terminate()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
     home = ROOT if profile == "default" else ROOT / "profiles" / profile
     if tolerance:
         before, now = numbers(home), numbers(folders[0])
