@@ -96,5 +96,5 @@ serve: setup ## show the report at http://127.0.0.1:8000, to this machine only
 	    python -m http.server --bind 127.0.0.1 --directory reports/html 8000'
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1 == "all" ? "" : $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1 == "all" ? "" : $$1, $$2 }' Makefile
 	@echo "Profiles: $(profiles). For example: make PROFILE=smoke, make prune PROFILE=smoke, make test BACKEND=jax"
