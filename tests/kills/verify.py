@@ -37,7 +37,10 @@ def project(tmp_path_factory) -> Project:
 @pytest.mark.parametrize("name", LONG)
 @pytest.mark.parametrize("what", ["train", "estimate"])
 def test_twenty_kills(project, what, name):
-    stage, began = f"{what}@{name}", time.monotonic()
+    stage = f"{what}@{name}"
+    if what == "estimate":
+        project.dvc("repro", "--single-item", f"train@{name}")  # nothing to do where its own kills came before
+    began = time.monotonic()
     project.dvc("repro", "--single-item", stage)
     seconds, expected = time.monotonic() - began, made(project, stage)
     print(f"\n{stage}: {seconds:.1f} s when nothing stops it")
