@@ -71,7 +71,10 @@ def light_imports():
     """A framework's modules are objects by the million that all stay: a search for garbage among them takes a quarter of the
     time and finds none. And where it can, Keras imports scikit-learn, for wrappers that nothing here uses.
     """
-    hidden = "sklearn" not in sys.modules
+    if "keras" in sys.modules:
+        yield
+        return
+    hidden, collected = "sklearn" not in sys.modules, gc.isenabled()
     if hidden:
         sys.modules["sklearn"] = None
     gc.disable()
@@ -79,7 +82,8 @@ def light_imports():
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if collected:
+            gc.enable()
         if hidden:
             del sys.modules["sklearn"]
 
@@ -113,11 +117,42 @@ def compiled(function, fused: bool = False):
     return lambda *arguments: keras.tree.map_structure(np.asarray, fast(*arguments))
 
 
-def many_steps(model):
-    """Keras's training function for TensorFlow, of an iterator whose items are many steps, one above the other.
+def fit(model, take, calls: int, **how) -> None:
+    """Keras's `fit` in `calls` calls per epoch; each takes the steps whose batches `take()` returns, which may be none.
 
-    Python, and what hands a batch over to TensorFlow, cost more than a step of a small model: so they take many at once.
+    Python, and what hands a batch over to a framework, cost more than a step of a small model. So on TensorFlow a call is one
+    compiled loop over batches that lie one above the other. Keras's own data, of which there is nothing to see, only count.
     """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        counts = np.arange(calls)
+        model.make_train_function()
+        one = model.train_function
+
+        def train(state, counted):
+            logs = {}
+            for batch in take():
+                logs, state = one(state, iter([(batch,)]))
+            return logs, state
+    else:
+        import tensorflow as tf
+
+        counts, loop = tf.data.Dataset.range(calls), many_steps(model)
+
+        def train(counted):
+            some = take()
+            return loop(some) if some else {}
+
+    model.train_function = train
+    try:
+        model.fit(counts, batch_size=1 if keras.backend.backend() == "jax" else None, shuffle=False, verbose=0, **how)
+    finally:
+        model.train_function = None  # so that Keras makes its own again
+
+
+def many_steps(model):
+    """A function of a list of batches that trains on one after the other, for TensorFlow."""
     import tensorflow as tf
 
     made = []
@@ -134,8 +169,8 @@ def many_steps(model):
         means = model.get_metrics_result()
         return {name: means[name] for name in names}
 
-    def function(iterator):
-        chunk = next(iterator)
+    def function(batches):
+        chunk = tf.nest.map_structure(lambda *leaves: tf.constant(np.stack(leaves)), *batches)
         if not made:
             like = tf.nest.map_structure(lambda leaf: tf.TensorSpec((None, *leaf.shape[1:]), leaf.dtype), chunk)
             made.append(tf.function(steps, autograph=False, input_signature=[like]))

@@ -17,8 +17,6 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 from keras import ops
 
-from pipeline import backend
-
 # What constructor arguments may be; schema.py turns signatures into the schema of params.yaml.
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 Positive = Annotated[float, Gt(0)]
@@ -99,13 +97,6 @@ class Trainable(keras.Model):
 
     def build(self, batch_shapes) -> None:
         """Nothing to do: `start` has called the layers. Keras warns of a model without this method."""
-
-    def make_train_function(self, force: bool = False):
-        if keras.backend.backend() != "tensorflow":
-            return super().make_train_function(force)
-        if force or self.train_function is None:
-            self.train_function = backend.many_steps(self)
-        return self.train_function
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return ops.mean(y_pred["loss"])

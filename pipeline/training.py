@@ -8,7 +8,6 @@ never stopped.
 import json
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Annotated, Literal
 
@@ -57,7 +56,7 @@ def fit(
     kept = {} if kept is None else kept
     found = kept.get(phase)
     at = json.loads(str(found["at"])) if found else {"epoch": 0, "step": 0, "rows": []}
-    batches = Training(images.train, model, seed, batch_size, images.redraw, at["epoch"], at["step"])
+    batches = Training(images.train, model, seed, batch_size, images.redraw)
     if phase == model.phases[0] and not found:
         model.adapt(training_images(images), images.train.y)
     model.enter(phase)
@@ -78,22 +77,9 @@ def fit(
     watch = Watch(epochs, batches, lambda: validation(images.valid, model, seed), kept, phase, at, found)
     average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaging else []
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "Your input ran out of data"
-            )  # as an epoch does whose first steps were done before
-            model.fit(
-                batches,
-                initial_epoch=at["epoch"],
-                epochs=epochs,
-                shuffle=False,  # Keras would shuffle the steps by Python's own random numbers
-                verbose=0,
-                callbacks=[*average, watch],
-            )
+        backend.fit(model, batches.take, batches.calls, initial_epoch=at["epoch"], epochs=epochs, callbacks=[*average, watch])
     except FloatingPointError as error:
-        at = json.loads(str(kept[phase]["at"]))
-        again = Training(images.train, model, seed, batch_size, images.redraw, at["epoch"], at["step"])
-        why = blame(model, again, kept[phase], watch.epoch) or error
+        why = blame(model, batches, kept[phase], watch.epoch) or error
         raise Refusal(f"training: {why}: try a smaller learning_rate") from None
     model.set_weights(watch.best_weights)
     kept[phase] = take({"model": model.variables}) | {"at": written(epochs, 0, watch.rows)}
@@ -104,6 +90,9 @@ class Adam(keras.optimizers.Adam):
     """Whose update is one pass over all weights: else it is a dozen operations for each, and half of an MLP's step."""
 
     def apply(self, grads, trainable_variables=None):
+        for gradient, weight in zip(grads, trainable_variables or self._trainable_variables, strict=True):
+            if gradient is None:
+                raise Refusal(f"training: the loss does not depend on {weight.path}, which is to learn in this phase")
         backend.fused(lambda grads: super(Adam, self).apply(grads, trainable_variables), list(grads))
 
 
@@ -143,10 +132,10 @@ def written(epoch: int, step: int, rows: list[dict]) -> np.ndarray:
 def blame(model: Trainable, batches: Training, state: dict[str, np.ndarray], last: int) -> str | None:
     """Which step made a number that is none, and of what: goes there again from a checkpoint, a step at a time."""
     put(state, moving(model))
-    super(Trainable, model).make_train_function(force=True)  # Keras's own, of single steps
-    while batches.epoch <= last:
-        batches.on_epoch_end()  # which begins the next one, as Keras has it
-        for step in range(batches.first, batches.steps):
+    at = json.loads(str(state["at"]))
+    for epoch in range(at["epoch"] + 1, last + 2):  # batches count them from 1
+        batches.enter(epoch)
+        for step in range(at["step"] if epoch == at["epoch"] + 1 else 0, batches.steps):
             terms = model.train_on_batch(batches.step(step), return_dict=True)
             where = f"in step {step + 1} of epoch {batches.epoch}"
             terms["loss"] = terms.pop("loss")  # last, as it is bad as soon as one of the others is
@@ -189,6 +178,7 @@ class Watch(keras.callbacks.Callback):
         else:
             self.first = 0
             self.keep(0)
+        self.batches.enter(epoch + 1, self.first)
 
     def go_on(self, state: dict[str, np.ndarray]) -> None:
         self.goes_on_from = None
@@ -198,13 +188,12 @@ class Watch(keras.callbacks.Callback):
         print(f"goes on after step {self.first} of {self.steps} of epoch {self.epoch + 1}", flush=True)
 
     def on_train_batch_end(self, batch, logs=None):
-        step = min(self.first + (batch + 1) * self.batches.together, self.steps)
-        if step % self.batches.call == 0 or step == self.steps:
-            for name, value in logs.items():
-                if not math.isfinite(value):
-                    raise FloatingPointError(f"{name} became {value} up to step {step} of epoch {self.epoch + 1}")
-            if step < self.steps:
-                self.keep(step)
+        step = min((batch + 1) * self.batches.together, self.steps)
+        for name, value in logs.items():
+            if not math.isfinite(value):
+                raise FloatingPointError(f"{name} became {value} up to step {step} of epoch {self.epoch + 1}")
+        if self.first < step < self.steps:
+            self.keep(step)
 
     def keep(self, step: int) -> None:
         """A checkpoint, if it is time for one."""

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -108,11 +109,22 @@ def dependencies(stage: str | None) -> dict[str, str]:
     for entry in block["deps"]:
         path = ROOT / filled(entry)
         inside = [path / name for name in store.files(path)] if path.is_dir() else [path] * path.is_file()
-        found |= {file.relative_to(ROOT).as_posix(): store.md5(file) for file in inside}
+        found |= {file.relative_to(ROOT).as_posix(): digest(file) for file in inside}
     for entry in block.get("params", []):  # a mapping means all of params.yaml
         dotted = "" if isinstance(entry, dict) else filled(entry)
         found[f"params.yaml: {dotted}"] = repr(lookup(settings, dotted))
     return found
+
+
+def digest(file: Path) -> str:
+    """The MD5, computed anew only where the file is not what it was when it was read before."""
+    now = file.stat()
+    return read_once(file, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+@cache
+def read_once(file: Path, *stat: int) -> str:
+    return store.md5(file)
 
 
 def sound(stage: str | None) -> None:
@@ -155,6 +167,7 @@ def remade(stage: str) -> bool:
         known = before.get("params", {}).get("params.yaml", {})
         wanted = [filled(entry) for entry in block.get("params", []) if not isinstance(entry, dict)]
         same = before["cmd"] == filled(block["cmd"]) and all(known[entry] == lookup(settings, entry) for entry in wanted)
+        same &= {dep["path"] for dep in before["deps"]} == {filled(entry) for entry in block["deps"]}
         return not same or any(store.md5(ROOT / dep["path"]) != dep["md5"] for dep in before["deps"])
     except (Refusal, KeyError, FileNotFoundError):
         return True

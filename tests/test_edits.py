@@ -34,6 +34,8 @@ def draw(project, edit: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", STAGE, edit], cwd=project.path, env=env, capture_output=True, text=True)
 
 
+UNSEEN = "import os; p = __import__('pathlib').Path({!r}); was = p.stat(); p.write_text(p.read_text().replace({!r}, {!r}))"
+UNSEEN += "; os.utime(p, ns=(was.st_atime_ns, was.st_mtime_ns))"  # as long as before, and as old
 APPEND = "p = __import__('pathlib').Path({!r}); p.write_text(p.read_text().replace({!r}, {!r}))"
 
 
@@ -45,6 +47,7 @@ APPEND = "p = __import__('pathlib').Path({!r}); p.write_text(p.read_text().repla
         (APPEND.format("data/digits/meta.json", "{}", "{ }"), "data/digits/meta.json"),
         ("__import__('pathlib').Path('data/digits/more').touch()", "data/digits/more"),
         (APPEND.format("params.yaml", '"threads": 2', '"threads": 1'), "params.yaml: compute"),
+        (UNSEEN.format("pipeline/base.py", "conventions", "Conventions"), "pipeline/base.py"),
     ],
 )
 def test_what_changed_is_named(project, edit, said):

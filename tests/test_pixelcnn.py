@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from pipeline import Refusal, backend
-from pipeline.base import Spec, Trainable
+from pipeline.base import Spec
 from pipeline.causal.network import Codes, Pixels
 
 pytestmark = pytest.mark.backend
@@ -208,7 +208,6 @@ def test_averaged_weights_are_what_is_kept_and_scored():
     averaged, raw = pixels.build("gated"), pixels.build("gated")
     rows, data = pixels.trained(averaged, epochs=6, averaging=0.9, batch_size=64)
     raw.compile(keras.optimizers.Adam(0.01), jit_compile=False)
-    super(Trainable, raw).make_train_function()  # of single steps
     means = []
     for step in range(6):
         raw.train_on_batch({"x": data.train.x})

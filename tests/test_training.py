@@ -1,13 +1,16 @@
 """Training reaches what is known exactly, and gives the same bytes every time."""
 
+import keras
 import models as small
 import numpy as np
 import pytest
+from keras import ops
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from pipeline import Refusal, models, training
+from pipeline.base import Spec, Trainable
 from pipeline.data.batches import validation
 from pipeline.data.store import Images, Split
 
@@ -160,3 +163,33 @@ def test_the_validation_loss_is_that_of_the_weights_that_are_kept(averaging):
 def test_a_number_that_is_none_stops_training():
     with pytest.raises(Refusal, match=r"became nan .* in step \d+ of epoch"):
         tiny(learning_rate=9.9, epochs=200, batch_size=1)
+
+
+class Idle(Trainable):
+    def __init__(self):
+        super().__init__(Spec((2, 2, 1), 2))
+        self.height, self.idle = (self.add_weight(shape=(), initializer="ones", name=name) for name in ("height", "idle"))
+
+    def terms(self, x, eps, y=None, training=False):
+        return {"loss": self.height * ops.mean(ops.cast(x, "float32") + 1.0, axis=(1, 2, 3))}
+
+
+def test_a_weight_that_the_loss_does_not_reach_is_named():
+    """TensorFlow knows of no gradient then; to JAX it is zero, and the weight stays what it was."""
+    model, x = Idle(), np.zeros((16, 2, 2, 1), "uint8")
+    model.start({"x": x})
+    images, how = Images(Split(x), Split(x), Split(x), levels=2), {"epochs": 1, "batch_size": 4, "learning_rate": 0.01}
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(Refusal, match=r"training: the loss does not depend on .*idle, which is to learn"):
+            training.fit(model, images, 0, **how)
+    else:
+        training.fit(model, images, 0, **how)
+        assert float(model.idle) == 1.0 and float(model.height) < 1.0
+
+
+def test_keras_can_train_the_model_by_itself_afterwards():
+    model, _ = tiny()
+    before = [np.array(weight) for weight in model.encoder.weights]
+    x = small.images(model, 16)
+    model.train_on_batch({"x": x, "eps": model.eps(16, np.random.default_rng(0))})
+    assert not all(np.array_equal(a, b) for a, b in zip(before, model.encoder.weights, strict=True))

@@ -8,48 +8,35 @@ import numpy as np
 from pipeline.base import Trainable, generator
 from pipeline.data.store import Split
 
-TOGETHER, VALIDATION = 50, 500  # steps of an item of training; images of a batch of validation
+TOGETHER, VALIDATION = 50, 500  # steps of a call of training, at most; images of a batch of validation
+BYTES = 2**26  # that the batches of a call may have, where it is more than one
 
 
-class Training(keras.utils.PyDataset):
-    """Every epoch another order, in whole batches; the few images left over differ from epoch to epoch.
+class Training:
+    """Every epoch another order, in whole batches; the few images left over differ from epoch to epoch."""
 
-    On TensorFlow an item is many steps, one above the other, see backend.many_steps; on JAX it is one. `epoch`, `first`: epochs
-    that were done before, and steps of the next one.
-    """
-
-    def __init__(
-        self, split: Split, model: Trainable, seed: int, size: int, redraw: int | None = None, epoch: int = 0, first: int = 0
-    ):
-        super().__init__()
+    def __init__(self, split: Split, model: Trainable, seed: int, size: int, redraw: int | None = None):
         self.split, self.model, self.seed, self.redraw = split, model, seed, redraw
         self.size = min(size, len(split.x))
         self.steps = len(split.x) // self.size
-        self.call = TOGETHER  # steps that are looked after together
-        self.together = self.call if keras.backend.backend() == "tensorflow" else 1
-        self.epoch, self.first, self.begun = epoch, first, False
-        self.shuffle()
+        self.enter(1)
+        heavy = sum(leaf.nbytes for leaf in keras.tree.flatten(self.step(0)))
+        self.together = max(1, min(TOGETHER, BYTES // heavy))
 
-    def __len__(self) -> int:
-        """Keras takes what it is at first for the length of every epoch."""
-        return -(-(self.steps - (self.first if self.begun else 0)) // self.together)
+    @property
+    def calls(self) -> int:
+        """Of an epoch."""
+        return -(-self.steps // self.together)
 
-    def shuffle(self) -> None:
-        self.order = generator(self.seed, "order", self.epoch).permutation(len(self.split.x))
+    def enter(self, epoch: int, done: int = 0) -> None:
+        """Begin an epoch, counted from 1, of which some steps were done before."""
+        self.epoch, self.done, self.at = epoch, done, 0
+        self.order = generator(self.seed, "order", epoch).permutation(len(self.split.x))
 
-    def on_epoch_end(self) -> None:  # Keras calls it once before the first epoch, too, which so is epoch 1
-        self.epoch += 1
-        if self.begun:
-            self.first = 0
-        self.begun = True
-        self.shuffle()
-
-    def __getitem__(self, item: int):
-        first = item * self.together + (self.first if self.begun else 0)
-        if keras.backend.backend() != "tensorflow":
-            return (self.step(first),)
-        some = [self.step(step) for step in range(first, min(first + self.together, self.steps))]
-        return (keras.tree.map_structure(lambda *leaves: np.stack(leaves), *some),)
+    def take(self) -> list[dict]:
+        """The next call's batches but for those that were done before."""
+        first, self.at = self.at, min(self.at + self.together, self.steps)
+        return [self.step(step) for step in range(max(first, self.done), self.at)]
 
     def step(self, step: int) -> dict:
         # Sorted, since a memory-mapped file is read faster in its own order and a batch has none.
