@@ -34,9 +34,9 @@ setup: ## only make .venv and install requirements.txt (with BACKEND=jax: requir
 setup-dev: setup
 	@sh tools/setup.sh requirements-dev.txt
 
-test: setup-dev ## run the tests; with BACKEND=jax those of the models, on TensorFlow and on JAX
+test: setup-dev ## run the tests; with BACKEND=jax those that build a model, on JAX
 ifeq ($(BACKEND),jax)
-	.venv/bin/python -m tools.backends
+	KERAS_BACKEND=jax .venv/bin/python -m pytest -m backend
 else
 	.venv/bin/python -m pytest
 endif

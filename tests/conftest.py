@@ -1,8 +1,6 @@
-"""One backend for the whole session, and a count of the tests that built a model on it."""
+"""One backend for the whole session."""
 
 import os
-import re
-from functools import cache
 
 import numpy as np
 import pytest
@@ -10,46 +8,12 @@ import pytest
 from pipeline import backend
 
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before a test module imports keras
-built: set[str] = set()  # tests
 
 
 def pytest_runtest_setup(item):
     """Importing a framework takes seconds that tests of files and parameters need not wait for."""
     if "backend" in item.keywords:
         backend.start(backend=BACKEND, threads=2, precision="float32")
-        count_models()
-        if "model" in item.fixturenames:  # one that several tests share counts for each, whichever comes first
-            built.add(re.sub(r"@\w+$", "", item.nodeid))
-
-
-@cache
-def count_models() -> None:
-    from pipeline import models
-
-    plain = models.build
-
-    def counted(*args, **kwargs):
-        built.add(re.sub(r"(@\w+)? \(\w+\)$", "", os.environ.get("PYTEST_CURRENT_TEST", "")))
-        return plain(*args, **kwargs)
-
-    models.build = counted
-
-
-def pytest_sessionfinish(session, exitstatus):
-    """What the workers built counts, too; too few make a green session red."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["built"] = sorted(built)
-    elif len(built) < int(os.environ.get("MODELS_BUILT_AT_LEAST", 0)) and exitstatus == 0:
-        session.exitstatus = 1
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node, error):
-    built.update(getattr(node, "workeroutput", {}).get("built", []))
-
-
-def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line(f"tests that built a model: {len(built)}")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook, which would otherwise come first

@@ -37,7 +37,7 @@ case "$*" in
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/python3 ;;
 *"import pip"*) exit {pip} ;;
 *"pip install"*) echo "$*" >>pip-calls; [ ! -e pip-fails ] || {{ echo "there is no such wheel"; exit 1; }} ;;
-*) echo "$*" >>python-calls ;;
+*) echo "${{KERAS_BACKEND:+$KERAS_BACKEND }}$*" >>python-calls ;;
 esac
 """
 
@@ -175,7 +175,7 @@ def test_make_test_and_make_lint_bring_their_tools(tmp_path):
     assert (machine.clone / "python-calls").read_text().splitlines()[-1] == "-m pytest"
     assert machine.installed() == ["requirements.txt", "requirements-dev.txt"]
     machine.does("test", "BACKEND=jax")
-    assert (machine.clone / "python-calls").read_text().splitlines()[-1] == "-m tools.backends"
+    assert (machine.clone / "python-calls").read_text().splitlines()[-1] == "jax -m pytest -m backend"
     machine.does("lint")
     assert (machine.clone / "python-calls").read_text().splitlines()[-2:] == ["-m ruff check .", "-m ruff format --check ."]
 

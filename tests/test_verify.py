@@ -115,3 +115,17 @@ def test_three_standard_errors_are_allowed_and_a_number_that_is_gone_is_not():
     assert verify.judge(before, {"a nll_nats": 11.2, "a nll_se": 0.3})[0] == []
     assert verify.judge(before, {"a nll_nats": 11.4, "a nll_se": 0.3})[0] != []
     assert verify.judge(before, {"a nll_se": 0.3})[0] == ["a nll_nats: 10.0 -> None"]
+
+
+def test_what_is_verified_is_given_to_the_projects_own_cache(tmp_path):
+    made, cache = tmp_path / "made", tmp_path / "cache"
+    for name in ("files/md5/ab/cd", "runs/ef/gh/ij"):
+        (made / name).parent.mkdir(parents=True)
+        (made / name).write_text(name)
+    (cache / "files" / "md5" / "ab").mkdir(parents=True)
+    there = cache / "files" / "md5" / "ab" / "cd"
+    there.write_text("there before")
+    there.chmod(0o444)  # as DVC leaves them
+    verify.give(made, cache)
+    assert there.read_text() == "there before"
+    assert (cache / "runs" / "ef" / "gh" / "ij").read_text() == "runs/ef/gh/ij"

@@ -79,6 +79,12 @@ def read_by(profile: Path, root: Path) -> set[str]:
     return files(root, *names)
 
 
+def cache(root: Path) -> str:
+    """Where DVC keeps outputs."""
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    return subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
 def refresh(root: Path, profile: Path, copy: Path) -> None:
     record = copy / ".scratch" / "brought"  # the names of all files that ever came and are still there
     if copy.exists() and not record.exists():
@@ -92,8 +98,7 @@ def refresh(root: Path, profile: Path, copy: Path) -> None:
     put(profile / "params.yaml", copy / "params.yaml")
     mirror(profile, copy, files(profile, *RESULTS), files(copy, *RESULTS))
 
-    cache = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=root, check=True, stdout=subprocess.PIPE)
-    config = f"[core]\n    no_scm = true\n[cache]\n    dir = {cache.stdout.decode().strip()}\n"
+    config = f"[core]\n    no_scm = true\n[cache]\n    dir = {cache(root)}\n"
     (copy / ".dvc" / "config.local").write_text(config, encoding="utf-8")
 
 

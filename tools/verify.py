@@ -2,8 +2,8 @@
 
 Runs a profile in fresh folders with an empty cache. The default profile once, to be compared with the dvc.lock that is
 here; another one twice, at the same time, to be compared with itself, every file that was made by its hash, and the second
-time as `make parallel` does, two runs at once. With `tolerance`, for another machine than the one that made the results in
-git: once, and its numbers are compared with those.
+time as `make parallel` does, two runs at once; then `make` finds it in its cache. With `tolerance`, for another machine than
+the one that made the results in git: once, and its numbers are compared with those.
 """
 
 import json
@@ -70,6 +70,13 @@ def hashes(folder: Path) -> dict[str, str]:
         if path.is_file():
             found[path.relative_to(folder).as_posix()] = store.md5(path)
     return found
+
+
+def give(made: Path, cache: Path) -> None:
+    """To the project's own cache, so that what came out the same twice need not be made a third time."""
+    for path in profiles.files(made, "."):
+        if not (cache / path).exists():
+            profiles.put(made / path, cache / path)
 
 
 def unlike(one: dict, other: dict) -> list[str]:
@@ -151,6 +158,8 @@ def verify(profile: str, tolerance: str = "") -> None:
     if apart := unlike(one, other):
         raise Refusal("\n".join([*(f"! {name}" for name in apart), f"verify: {len(apart)} of {len(one)} differ, see above"]))
     print(f"verify: {what}, all the same")
+    if not once:
+        give(folders[0] / ".dvc" / "cache", Path(profiles.cache(ROOT)))
 
 
 if __name__ == "__main__":
