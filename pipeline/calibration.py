@@ -113,12 +113,16 @@ def sandwich(
     below, above = chains.estimate(x, steps, "simulated", kept), chains.reverse(x, z, steps, kept)
     truth = truth_of(x)
     low, high = (np.sqrt(np.maximum(each.variance, each.variance.mean())) for each in (below, above))
-    inside = (below.log_prob - 2 * low <= truth) & (truth <= above.log_prob + 2 * high)
+    inside, stated = (
+        ((below.log_prob - 2 * a <= truth) & (truth <= above.log_prob + 2 * b)).mean()
+        for a, b in ((low, high), (np.sqrt(below.variance), np.sqrt(above.variance)))
+    )
     apart = above.log_prob - below.log_prob
+    gap = {"nats": float(apart.mean()), "se": score.standard_error(apart), "inside": float(inside)}
     found = {
         "forward": compared(below.log_prob, truth, below.variance, "below"),
         "reverse": compared(above.log_prob, truth, above.variance, "above"),
-        "gap": {"nats": float(apart.mean()), "se": score.standard_error(apart), "inside": float(inside.mean())},
+        "gap": gap | {"inside_stated": float(stated)},
     }
     arrays = {"truth": truth, "forward": below.log_prob, "reverse": above.log_prob, "accepted": below.accepted}
     return found, arrays
@@ -158,7 +162,7 @@ def calibrate(latent: dict, codes: dict, images: int, epochs: int, begin: Callab
         model, data = make(kept)
         truth = truth_of(model, data.test.x)
         found[name], arrays[name], scale = estimators(model, data, truth, latent, kept, every=name == "line")
-        chains = annealing.Annealing(model, 0, latent["chains"], scale)
+        chains = annealing.Annealing(model, 0, latent["chains"], scale, latent["start"] == "prior")
         steps = chains.pilot(data.valid.x, latent["temperatures"])
         by = chains.estimate(data.test.x, steps, kept=kept)
         found[name]["annealed"] = compared(by.log_prob, truth, by.variance, "below")
@@ -168,6 +172,7 @@ def calibrate(latent: dict, codes: dict, images: int, epochs: int, begin: Callab
         arrays[name] |= {f"simulated_{key}": values for key, values in more.items()}
         if name == "line":
             found["narrow"] = flags(model, data, latent | {"scales": [1.0], "defensive": 0.0}, kept)
+            found["narrow"]["bias_nats"] = float(-found["narrow"]["nll_nats"] - truth.mean())
             found["chosen"] = flags(model, data, latent, kept)
     kept = begin("codes")
     model, data = quantised(images // 2, epochs, kept)

@@ -104,7 +104,8 @@ def traversals(model, codes: np.ndarray) -> dict:
 def rates(model, x: np.ndarray, means: np.ndarray) -> tuple[dict, dict]:
     """What each dimension of the code costs on test images, and how many dimensions move with x on training images."""
     kl = backend.batched(lambda x: model.kl(model.posterior(x)))(x).mean(axis=0, dtype="float64")
-    return {"kl": kl}, {"active_units": representation.active_units(means), "kl_nats": float(kl.sum())}
+    each = {f"kl_{i:02}": float(value) for i, value in enumerate(kl)}
+    return {"kl": kl}, {"active_units": representation.active_units(means), "kl_nats": float(kl.sum()), **each}
 
 
 def compression(model, images, train_x: np.ndarray) -> tuple[dict, dict]:

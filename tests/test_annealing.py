@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from known import Gaussian
 
-from pipeline import Refusal, backend, calibration
+from pipeline import Refusal, backend, calibration, evidence
 from pipeline.base import Latent, generator
 from pipeline.distributions import standard_normal
 from pipeline.evidence import annealing, integral, score
@@ -212,6 +212,16 @@ def test_a_posterior_that_cannot_be_scored_is_refused(gaussian):
     assert type(gaussian[0]).log_q is Latent.log_q
     with pytest.raises(Refusal, match="posterior"):
         annealing.Annealing(gaussian[0], 0, 4)
+
+
+def test_chains_from_the_prior_need_no_posterior_that_scores(gaussian):
+    model, x = gaussian
+    chains = annealing.Annealing(model, 0, 8, prior=True)
+    found = chains.estimate(x, chains.pilot(x, 100))
+    assert (found.log_prob - model.log_prob(x)).mean() == pytest.approx(0.0, abs=0.05)
+    wished = evidence.settings(annealed=20, chains=8, temperatures=50)
+    assert "cannot score" in evidence.misfit(type(model), wished)
+    assert evidence.misfit(type(model), wished | {"start": "prior"}) is None
 
 
 def test_gradients_are_those_of_differences(line):

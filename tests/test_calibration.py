@@ -22,7 +22,7 @@ FINE = {
         "bound": {"side": "below", "bias_nats": -2.0, "highest_nats": -0.1},
     },
     "pixels": {"total": 1.0},
-    "narrow": {"flags": "annealing finds the images 0.9 nats likelier", "annealed_gain_nats": 0.9},
+    "narrow": {"flags": "annealing finds the images 0.9 nats likelier", "annealed_gain_nats": 0.9, "bias_nats": -0.9},
     "chosen": {"flags": "", "annealed_gain_nats": -0.01},
 }
 
@@ -49,6 +49,8 @@ def test_where_all_holds_nothing_is_broken():
         (("codes", "bound", "highest_nats"), 0.1, "bound of one code map"),
         (("pixels", "total"), 1.001, "probabilities of all images"),
         (("narrow", "flags"), "", "a proposal that is too narrow"),
+        (("narrow", "bias_nats"), -0.4, "the proposal that was trained"),
+        (("narrow", "bias_nats"), -1.6, "the proposal that was trained"),
         (("chosen", "flags"), "annealing finds the images 0.1 nats likelier", "the chosen proposal"),
     ],
 )

@@ -11,9 +11,12 @@ from pipeline.params import ROOT
 from tools import mutants
 
 ALL = mutants.mutants([])
+CLASSIC = {"missing-prior", "sign-of-log-q", "missing-log-k", "float32-sums", "adapting-steps", "one-noise-for-all-images"}
+CLASSIC |= {"min-pivot", "dropped-tile", "width-by-test-images", "mean-over-pixels", "sign-of-the-rate", "overlapping-groups"}
 
 
 def test_there_are_many_and_each_is_another_mistake():
+    assert {mutant.path.stem for mutant in ALL} >= CLASSIC
     diffs = {mutant.path.read_text(encoding="utf-8").split("\n", 2)[2] for mutant in ALL}
     assert len({mutant.wrong for mutant in ALL}) == len(diffs) == len(ALL) >= 12
     assert [mutant.path.stem for mutant in mutants.mutants(["missing-log-k", "min-pivot"])] == ["min-pivot", "missing-log-k"]

@@ -78,6 +78,9 @@ def test_an_integral_is_the_headline_and_annealing_beside_it_agrees():
     assert abs(said["annealed_gain_nats"]) < 4 * said["annealed_gain_se"]
     narrow = asked(model, images, integral="gaussian", draws=1000)
     assert "importance sampling disagrees with the closed form by" in headline(model, narrow)["flags"]
+    without = headline(model, asked(model, images, integral="gaussian", annealed=6, temperatures=100))
+    assert without["estimator"] == "exact" and abs(without["annealed_gain_nats"]) < 4 * without["annealed_gain_se"]
+    assert without["flags"] == ""
 
 
 @pytest.mark.parametrize(

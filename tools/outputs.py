@@ -145,6 +145,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             ),
             "active_units": ("", "numbers of the code whose posterior mean has a variance above 0.01 over images"),
             "kl_nats": ("nats", "what the code costs per test image, KL(q(z | x) || p(z))"),
+            "kl_<dimension>": ("nats", "what each dimension of the code costs of that; they add up to it"),
             "codes_used": ("", "codes that stand in a map of the training images"),
             "perplexity": ("codes", "exp of the entropy of their frequencies"),
             "code_bits": ("bits", "of a test image's map of codes, under the prior"),

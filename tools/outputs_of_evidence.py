@@ -149,7 +149,8 @@ CALIBRATION = {
                 "",
                 "a VAE with one linear layer: `importance` with the `scale` chosen (`importance, x<scale>` with each), "
                 "`ess_median` and `heavy_tailed` as in evidence.json; `annealed`; of images that the model made `forward` and "
-                "`reverse`, and their `gap`: `nats`, `se` and the share of truths `inside`",
+                "`reverse`, and their `gap`: `nats`, `se` and the share of truths `inside` (`inside_stated`: with the "
+                "errors that few chains state)",
             ),
             "plane": ("", "the same of a VAE with two latent dimensions"),
             "codes": (

@@ -16,6 +16,7 @@ def settings(
     annealed: Annotated[int, Ge(2), Le(10_000_000)] | None = None,
     temperatures: Annotated[int, Ge(2), Le(1_000_000)] = 300,
     chains: Annotated[int, Ge(2), Le(1000)] = 16,
+    start: Literal["posterior", "prior"] = "posterior",
 ) -> dict:
     """What an evidence block may say; `{}` is for models that have no density, or say log p(x) outright.
 
@@ -29,8 +30,9 @@ def settings(
         closed form where log p(x, z) is quadratic in z; null: none
     annealed: test images on which annealing looks independently, and images made by the model on which it is bounded from both
         sides; null: none
-    temperatures: between the posterior and the joint density, of a chain
+    temperatures: between the start and the joint density, of a chain
     chains: for each image
+    start: of the chains: posterior, or prior, for a posterior that cannot be trusted, or cannot score what it did not draw
     """
     return {
         "draws": draws,
@@ -40,6 +42,7 @@ def settings(
         "annealed": annealed,
         "temperatures": temperatures,
         "chains": chains,
+        "start": start,
     }
 
 
@@ -54,6 +57,6 @@ def misfit(kind: type, wished: dict) -> str | None:
         return f"integral: {integral} is for {'z of real numbers' if discrete else 'discrete codes'}"
     if kind.log_q is Latent.log_q:
         for name in ("annealed", "defensive"):
-            if wished[name]:
+            if wished[name] and not (name == "annealed" and wished["start"] == "prior"):
                 return f"{name}: the posterior of this model cannot score a z that it did not draw itself"
     return None

@@ -1,6 +1,6 @@
 """Annealed importance sampling (Neal, 2001, https://arxiv.org/abs/physics/9803008) by Hamiltonian dynamics, and its reverse.
 
-    f_b(z) = s(z)^(1 - b) p(x, z)^b,   0 = b_0 < ... < b_T = 1,   s = q(z | x)
+    f_b(z) = s(z)^(1 - b) p(x, z)^b,   0 = b_0 < ... < b_T = 1,   s = q(z | x) or p(z)
     log w = sum_t (b_t - b_{t-1}) (log p(x, z_{t-1}) - log s(z_{t-1})),   E w = p(x),   so E log mean w <= log p(x)
 
 z_0 ~ s, and z_t comes from z_{t-1} by a move that leaves f_{b_t} as it is. Run backwards from an exact draw of p(z | x) the
@@ -57,12 +57,14 @@ def log_mean(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Annealing:
-    """The estimator for one model and seed. `scale`: of the variance of the q that chains start from."""
+    """The estimator for one model and seed. `scale`: of the variance of the q that chains start from; `prior`: they start from
+    p(z) instead, s(z) above."""
 
-    def __init__(self, model: Latent, seed: int, chains: int, scale: float = 1.0):
-        if type(model).log_q is Latent.log_q:
+    def __init__(self, model: Latent, seed: int, chains: int, scale: float = 1.0, prior: bool = False):
+        if type(model).log_q is Latent.log_q and not prior:
             raise Refusal("annealing: chains start from the posterior, and this model's cannot score what is not its own draw")
         self.model, self.seed, self.chains, self.scale = model, seed, chains, scale
+        self.prior = prior
         cost = model.spec.dims * (model.spec.levels or 1)
         self.tile = max(1, min(32, CACHE // (chains * cost)))
         self.begin = backend.compiled(self.started)
@@ -70,9 +72,9 @@ class Annealing:
         self.backward = backend.compiled(lambda *given: self.segment(*given, back=True), fused=True)
 
     def started(self, x, start, many):
-        """q, how wide its draws are, and z ~ q for each chain."""
+        """q, how wide draws of s are, and z ~ s for each chain."""
         q = self.model.posterior(x)
-        draws, z = (self.model.propose(q, eps, self.scale)[0] for eps in (many, start))
+        draws, z = (self.model.prior(eps) if self.prior else self.model.propose(q, eps, self.scale)[0] for eps in (many, start))
         return q, keras.tree.map_structure(lambda leaf: ops.std(leaf, axis=0), draws), z
 
     def segment(self, x, q, width, z, betas, sizes, rate, noise, back: bool):
@@ -84,7 +86,8 @@ class Annealing:
 
         def known(z):
             """log s and log p(x, .) at z [M, B], and their gradients."""
-            start, towards_start = backend.value_and_gradient(lambda z: model.log_q(q, z, self.scale), z)
+            begun = model.log_prior if self.prior else lambda z: model.log_q(q, z, self.scale)
+            start, towards_start = backend.value_and_gradient(begun, z)
             joint, towards_joint = backend.value_and_gradient(lambda z: model.log_prior(z) + model.log_likelihood(x, z), z)
             return start, joint, towards_start, towards_joint
 
@@ -218,7 +221,7 @@ class Annealing:
             accepted = accepted if exact is None else accepted[::-1]
             return {"log_prob": sign * found, "variance": variance, "accepted": accepted.T}
 
-        key = f"{name}-{self.chains}-{float(self.scale)!r}-{len(steps.sizes)}"
+        key = f"{name}-{self.prior}-{self.chains}-{float(self.scale)!r}-{len(steps.sizes)}"
         found = tiles(key, len(x), self.tile, compute, kept, progress)
         return Annealed(found["log_prob"], found["variance"], found["accepted"].mean(axis=0))
 

@@ -58,9 +58,11 @@ def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: 
         n = len(annealed.log_prob)
         if "log_prob_nats" not in found:  # nothing else was asked for
             found["log_prob_nats"] = annealed.log_prob
-        elif wished["draws"] is not None:
-            tables["checks"][0] |= disagreement(found["log_prob_nats"][:n], annealed, by, wished)
-            tables["checks"][0] |= gap(model, x[:n], seed, found, kept)
+        else:
+            own = 0.0 if wished["integral"] else by.variance[:n].sum()
+            tables["checks"][0] |= disagreement(found["log_prob_nats"][:n], annealed, own)
+            if "elbo_nats" in found:
+                tables["checks"][0] |= gap(model, x[:n], seed, found, kept)
         found["annealed_nats"] = np.full(len(found["log_prob_nats"]), np.nan)
         found["annealed_nats"][:n] = annealed.log_prob
     if isinstance(model, Discrete) and rows:
@@ -115,7 +117,7 @@ def sampling(model: Latent, images: Images, seed: int, wished: dict, kept: Kept,
 
 def anneal(model: Latent, images: Images, seed: int, wished: dict, scale: float, kept: Kept, progress: Callable):
     """Test images from below; images that the model made from both sides."""
-    chains = annealing.Annealing(model, seed, wished["chains"], scale)
+    chains = annealing.Annealing(model, seed, wished["chains"], scale, wished["start"] == "prior")
     steps = chains.pilot(images.valid.x, wished["temperatures"])
     found = chains.estimate(images.test.x[: wished["annealed"]], steps, kept=kept, progress=progress)
     made, z = chains.simulated(len(found.log_prob))
@@ -132,9 +134,8 @@ def anneal(model: Latent, images: Images, seed: int, wished: dict, scale: float,
     }
 
 
-def disagreement(log_prob: np.ndarray, annealed: annealing.Annealed, by: importance.Estimates, wished: dict) -> dict:
-    """How much likelier annealing finds the same images than the headline says: both are bounds from below."""
-    own = 0.0 if wished["integral"] else by.variance[: len(log_prob)].sum()
+def disagreement(log_prob: np.ndarray, annealed: annealing.Annealed, own: float) -> dict:
+    """How much likelier annealing finds the same images than the headline says, whose own variances add up to `own`."""
     error = math.sqrt(annealed.variance.sum() + own) / len(log_prob)
     return {"annealed_gain_nats": (annealed.log_prob - log_prob).mean(), "annealed_gain_se": error}
 

@@ -45,7 +45,7 @@ def annealed(likelihood: pd.DataFrame, evidence: dict, colour: str):
 def accepted(rows: pd.DataFrame, evidence: dict, estimates: pd.DataFrame, colour: str):
     """The share of moves that annealing accepts, from the posterior (0) to the joint density (1)."""
     first = first_seed(rows)
-    figure, axes = panel("temperature, from q(z | x) at 0 to p(x, z) at 1", "moves accepted")
+    figure, axes = panel("temperature, from where chains start at 0 to p(x, z) at 1", "moves accepted")
     marks = {"marker": "o", "markersize": 4} if len(first) < 20 else {}
     axes.plot(first.temperature, first.accepted, color=colour, **marks)
     axes.set_ylim(0, 1.04)

@@ -121,14 +121,15 @@ def sandwich(found: dict, arrays: dict, case: str):
     text = (
         f"On {count(len(truth))} images that {case} made, annealing's lower bound is {lower} nats from the truth on average, "
         f"the upper {upper}; they are {gap['nats']:.3f} ± {gap['se']:.3f} apart. For {percent(gap['inside'])} of the images "
-        "the truth lies between them, give or take two standard errors of each."
+        "the truth lies between them, give or take two standard errors of each, where an image's error counts as no less than "
+        f"the root mean square over images; with the error that its few chains state, for {percent(gap['inside_stated'])}."
     )
     return figure, f"Annealing's two bounds beside the true log p(x) of images that {case} made", text
 
 
 def accepted(arrays: dict):
     """The share of moves accepted by temperature, on the test images of `line` and `plane`."""
-    figure, axes = panel("temperature, from q(z | x) at 0 to p(x, z) at 1", "moves accepted")
+    figure, axes = panel("temperature, from where chains start at 0 to p(x, z) at 1", "moves accepted")
     cases = {"line": BLUE, "plane": GREEN}
     lines = []
     for case, tone in cases.items():
