@@ -135,10 +135,10 @@ def data_set(key: str, value, taken: list[Path], root: Path) -> None:
     reference(f"{key}.source", value["source"], sources(), "pipeline/data")
     block(key, value, source(value["source"]))
     reads, own = value["reads"], f"pipeline/data/{value['source']}.py"
-    if value["source"] != "file":
-        if reads != own:
-            refuse(f"{key}.reads", f"expected {own}, the source's own file, found {shown(reads)}")
+    if value["source"] != "file" and reads == own:
         return
+    if "path" not in inspect.signature(import_module(f"pipeline.data.{value['source']}").images).parameters:
+        refuse(f"{key}.reads", f"expected {own}, the source's own file, found {shown(reads)}")
     path = root / reads
     if Path(reads).is_absolute():
         refuse(

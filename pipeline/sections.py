@@ -23,7 +23,10 @@ class Params(Block):
 
 class Data(Block):
     source: str = Field(description="where the images come from: a file `pipeline/data/<source>.py`")
-    reads: str = Field(description="of the source `file`, the path of your file or folder; of all others, their own file")
+    reads: str = Field(
+        description="of the source `file`, the path of your file or folder; of all others, their own file, or of a published "
+        "set, which is downloaded otherwise, the path of your copy: its file, or the folder that it is in"
+    )
 
 
 class Run(Block):

@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from pipeline import Refusal, params, store
+from pipeline.data import download
 from pipeline.data import store as data_store
 from pipeline.data.baselines import baselines
 from stages import run
@@ -27,18 +28,22 @@ def prepare(name: str) -> None:
 
 
 def make(source: str = "", reads: str = "", **arguments) -> data_store.Images:
-    """What pipeline/data/<source>.py makes of the arguments. Only the source `file` is told what it reads."""
+    """What pipeline/data/<source>.py makes of the arguments. Sources that read files are told where those are."""
     if not re.fullmatch("[a-z0-9_]+", str(source)) or not find_spec(f"pipeline.data.{source}"):
         raise Refusal(f"source: there is no {source!r} in pipeline/data")
-    images = getattr(import_module(f"pipeline.data.{source}"), "images", None)
+    module = import_module(f"pipeline.data.{source}")
+    images = getattr(module, "images", None)
     if images is None:
         raise Refusal(f"source: pipeline/data/{source}.py is no source, it has no function `images`")
-    if source == "file":
+    if "path" in inspect.signature(images).parameters:
         arguments["path"] = params.ROOT / str(reads)
     try:
         inspect.signature(images).bind(**arguments)
     except TypeError as error:
         raise Refusal(f"{error} (of pipeline/data/{source}.py)") from None
+    files = getattr(module, "FILES", ())  # of a published set
+    if files and reads == f"pipeline/data/{source}.py":  # and not the user's own copy of it
+        arguments["path"] = download.fetched(source, files)
     return images(**arguments)
 
 
