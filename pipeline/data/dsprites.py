@@ -22,6 +22,7 @@ AT = (
 )
 # MD5 as in github.com/BoevaLab/latte, latte/dataset/dsprites.py, and github.com/ganmodokix/vaetc, vaetc/data/dsprites.py.
 FILES = (File(NAME, "md5:7da33b31b13a06f4b04a70402ce90c2e", AT),)
+TOGETHER = 4096  # images that are unpacked at a time
 FACTORS = ("shape", "scale", "orientation", "x", "y")  # after the first of the file, a colour that is always white
 
 
@@ -76,11 +77,11 @@ class Member:
         """Those rows, in that order."""
         found = np.empty((len(chosen), *self.shape), self.dtype)
         order = np.argsort(chosen)
-        size, step = int(np.prod(self.shape)) * self.dtype.itemsize, 4096
+        size = int(np.prod(self.shape)) * self.dtype.itemsize
         with self.archive.open(self.name) as stream:
             self.header(stream)
-            for first in range(0, int(chosen.max()) + 1, step):
-                count = min(step, self.count - first)
+            for first in range(0, int(chosen.max()) + 1, TOGETHER):
+                count = min(TOGETHER, self.count - first)
                 part = np.frombuffer(published.exactly(stream, count * size), self.dtype).reshape(count, *self.shape)
                 low, high = np.searchsorted(chosen, (first, first + count), sorter=order)
                 found[order[low:high]] = part[chosen[order[low:high]] - first]

@@ -84,27 +84,85 @@ def idx(path: Path, axes: int) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def mat(path: Path, **axes: int) -> list[np.ndarray]:
-    """These arrays of a MATLAB 5 file, each with so many axes."""
-    from scipy.io import loadmat, whosmat
+class Inflated:
+    """What a file's next `left` bytes are once zlib has unpacked them, a block at a time."""
 
+    def __init__(self, file, left: int):
+        self.file, self.left, self.engine = file, left, zlib.decompressobj()
+
+    def read(self, size: int) -> bytes:
+        while size and not self.engine.eof:
+            packed = self.engine.unconsumed_tail
+            if not packed:
+                packed = self.file.read(min(BLOCK, self.left))
+                self.left -= len(packed)
+            found = self.engine.decompress(packed, size)
+            if found or not packed:
+                return found
+        return b""
+
+
+def mat(path: Path, **axes: int) -> list[np.ndarray]:
+    """These arrays of a MATLAB 5 file, each with so many axes; read here, since scipy crashes on files that are damaged.
+
+    https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf: 128 bytes, then elements, which are a type, a length
+    and so many bytes. 15 is another element, compressed; 14 an array: flags, lengths of its axes, name and numbers.
+    """
+    found = {}
     try:
-        held = {name: (shape, kind) for name, shape, kind in whosmat(path)}
-        for name, count in axes.items():
-            shape, kind = held.get(name, ((), "nothing"))
-            if len(shape) != count:
-                raise Refusal(f"{path.name}: expected {name} with {count} axes, found {kind} of {len(shape)}")
-            if np.prod(shape, dtype=object) * np.dtype(kind).itemsize > LARGEST:
-                raise Refusal(f"{path.name}: promises {name} of {shape}, more than {LARGEST:,} bytes")
-        found = loadmat(path, variable_names=list(axes))
-        arrays = [np.asarray(found[name]) for name in axes]
-    except Refusal:
-        raise
-    except Exception as error:  # whatever a damaged file leads scipy to
+        with path.open("rb") as file:
+            if bytes(exactly(file, 128)[124:]) != b"\0\1IM":
+                raise Refusal(f"{path.name}: is no MATLAB 5 file")
+            while tag := file.read(8):
+                kind, size = struct.unpack("<2I", tag)
+                end, stream = file.tell() + size, Inflated(file, size) if kind == 15 else file
+                if kind == 15:
+                    kind, _ = struct.unpack("<2I", exactly(stream, 8))
+                if kind == 14:
+                    name, array = matrix(stream, axes)
+                    found |= {} if array is None else {name: array}
+                    if array is not None and stream is not file and stream.read(8):
+                        raise ValueError(f"{name} goes on after its last number")
+                file.seek(end)
+        return [found[name] for name in axes]
+    except KeyError as error:
+        raise Refusal(f"{path.name}: there is no {error.args[0]} in it") from None
+    except DAMAGED as error:
         raise damaged(path, error) from None
-    if any(array.dtype.kind not in "biuf" for array in arrays):
-        raise Refusal(f"{path.name}: holds something else than numbers in {', '.join(axes)}")
-    return arrays
+
+
+NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}  # as stored
+CLASSES = dict(zip(range(6, 16), ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"), strict=True))  # as meant
+
+
+def matrix(stream, axes: dict[str, int]) -> tuple[str, np.ndarray | None]:
+    """The name of an array, and the array if it is one of those that are looked for."""
+    flags, lengths, name = (element(stream, 256)[1] for _ in range(3))
+    name, shape = name.decode("latin-1"), struct.unpack(f"<{len(lengths) // 4}i", lengths)
+    if name not in axes:
+        return name, None
+    if len(shape) != axes[name] or min(shape) < 0:
+        raise ValueError(f"{name} of shape {shape}, expected {axes[name]} axes")
+    if flags[0] not in CLASSES or flags[1] & 8:
+        raise ValueError(f"{name} holds something else than real numbers")
+    kind, content = element(stream, LARGEST)
+    numbers = np.frombuffer(content, NUMBERS.get(kind, "V1"))
+    if numbers.size != np.prod(shape, dtype=object) or numbers.dtype.kind == "V":
+        raise ValueError(f"{name} of shape {shape} has {numbers.size} numbers of type {kind}")
+    return name, numbers.reshape(shape, order="F").astype(CLASSES[flags[0]], copy=False)
+
+
+def element(stream, most: int) -> tuple[int, bytearray]:
+    """Type and bytes; a short one has both lengths in four bytes, and its own four after them."""
+    tag = exactly(stream, 8)
+    kind, size = struct.unpack("<2I", tag)
+    if kind >> 16:
+        return kind & 0xFFFF, tag[4 : 4 + (kind >> 16)]
+    if size > most:
+        raise ValueError(f"an element promises {size:,} bytes, more than {most:,}")
+    content = exactly(stream, size)
+    stream.read(-size % 8)
+    return kind, content
 
 
 def labelled(path: Path, x: np.ndarray, y: np.ndarray, classes: int, shape: tuple[int, ...]) -> Split:
