@@ -250,7 +250,7 @@ def test_prepare_fetches_what_the_source_names(server, home, tmp_path, monkeypat
 
 def test_what_is_not_fetched_loads_no_network_and_no_parser():
     """`check` reads the signatures of all sources."""
-    code = "import sys; from pipeline.data import celeba, cifar10, dsprites, fashion_mnist, kmnist, mnist, omniglot, svhn"
+    code = "import sys; from pipeline.data import celeba, cifar10, dsprites, fashion, kmnist, mnist, omniglot, svhn"
     code += "; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     assert not {"urllib.request", "http.client", "ssl", "tarfile", "scipy", "sklearn", "PIL", "keras"} & set(loaded)

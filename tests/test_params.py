@@ -55,6 +55,8 @@ runs:
 """
 RUN = "runs.digits-vae"
 NAME = "a name is a-z, 0-9 and -, 64 at most, and does not begin with -"
+DIGITS = "source: digits, reads: pipeline/data/digits.py, binarised: none, seed: 0"
+MNIST, REST = "source: mnist, reads:", "binarised: none, valid: 5, seed: 0"
 SEEDS = "expected a list of 1 or more whole numbers from 0 to 4,294,967,295"
 TYPED = [  # what stands there, what is typed instead, the answer ("...": and so on)
     ("latent: 8", "latnet: 8", f"{RUN}.network.latnet: unknown key, did you mean latent?"),
@@ -98,6 +100,17 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("mine.npy", "''", "data.mine.reads: expected a path without .. to your file or folder, found ''"),
     ("mine.npy", "data/mine/", "data.mine.reads: 'data/mine/' is where the prepared images of data.mine go; ..."),
     ("mine.npy", "data", "data.mine.reads: 'data' is where the prepared images of data.digits go; put it elsewhere"),
+    (
+        DIGITS,
+        f"{MNIST} pipeline/data/digits.py, {REST}",
+        "data.digits.reads: there is no file or folder 'pipeline/data/digits.py'",
+    ),
+    (
+        DIGITS,
+        f"{MNIST} ../copy, {REST}",
+        "data.digits.reads: expected a path without .. to your file or folder, found '../copy'",
+    ),
+    (DIGITS, f"{MNIST} pipeline/data/mnist.py, seed: 0", "data.digits.binarised: missing, expected none, static or dynamic"),
     ("[0, 1]", "[0, 0]", f"{RUN}.seeds: 0 stands there more than once"),
     ("[0, 1]", "[1, 0]", f"{RUN}.seeds: expected rising numbers, found [1, 0]"),
     ("[0, 1]", "[]", f"{RUN}.seeds: {SEEDS}, found []"),

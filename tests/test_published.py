@@ -13,11 +13,11 @@ import pytest
 from scipy.io import savemat
 
 from pipeline import Refusal
-from pipeline.data import celeba, cifar10, dsprites, fashion_mnist, kmnist, mnist, omniglot, published, store, svhn
+from pipeline.data import celeba, cifar10, dsprites, fashion, kmnist, mnist, omniglot, published, store, svhn
 from pipeline.data.store import Images
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = (mnist, fashion_mnist, kmnist)
+SETS = (mnist, fashion, kmnist)
 
 
 def rows(x: np.ndarray) -> list[bytes]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from dvc_helpers import Project
 
 from pipeline import params, schema
@@ -62,10 +63,11 @@ def test_every_shell_block_runs(smoke, tmp_path):
     project.run(sys.executable, "-c", code)
 
 
-def test_the_block_for_your_own_images_makes_sense(tmp_path):
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_the_blocks_for_params_yaml_make_sense(block, tmp_path):
     np.save(tmp_path / "mine.npy", np.zeros((10, 8, 8), "uint8"))
     settings = params.read()
-    (tmp_path / "own.yaml").write_text(blocks("yaml")[0])
+    (tmp_path / "own.yaml").write_text(block)
     own = params.read(tmp_path / "own.yaml")
     for section, names in own.items():
         settings[section] |= names
