@@ -138,7 +138,7 @@ def test_a_wrong_beginning_and_a_server_that_ignores_ranges(server, home, before
     address, _ = server
     home.mkdir(parents=True)
     (home / "a.bin.part").write_bytes(BEFORE[before])
-    fetched("set", (file(address, manner, manner),))
+    fetched("set", (file(address, manner),))
     assert (home / "a.bin").read_bytes() == CONTENT and names(home) == {"a.bin"}
 
 

@@ -96,23 +96,22 @@ def fetch(file: File, folder: Path) -> None:
         address, resumed = addresses.pop(0), part.exists()
         try:
             transfer(address, part)
+            if file.digest in (None, digest(part, file.digest)):
+                part.replace(folder / file.name)
+                return
+            part.unlink()
+            failures.append(f"{address}: its checksum is not {file.digest}")
         except ConnectionError as error:
             failures.append(f"{address}: {error}")
-            continue
-        if file.digest in (None, digest(part, file.digest)):
-            part.replace(folder / file.name)
-            return
-        failures.append(f"{address}: its checksum is not {file.digest}")
-        part.unlink()
-        if resumed:  # the fault may be in what was there before
+        if resumed and not part.exists():  # the fault may have been in what was there before
             addresses.insert(0, address)
     kept = f"; {part.name} is kept and gone on with" if part.exists() else ""
     raise Refusal(f"{file.name}: cannot be fetched ({', '.join(failures)}); {otherwise}{kept}")
 
 
 def transfer(address: str, part: Path) -> None:
-    """A connection that breaks is taken up again as long as each brings something."""
-    furthest = size(part)
+    """A connection that breaks is taken up again as long as each gets further; the first may have begun anew."""
+    furthest = 0
     while True:
         try:
             return receive(address, part)
