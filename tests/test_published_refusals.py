@@ -78,6 +78,13 @@ def test_what_is_missing_is_named(tmp_path, source):
     assert refused(source, tmp_path / "other") == f"other: there is no such file or folder in {tmp_path}"
 
 
+@pytest.mark.parametrize("source", ["mnist", "svhn"])
+def test_one_file_is_not_taken_for_several(tmp_path, source):
+    """Or test images could be training images."""
+    file = write(source, tmp_path)
+    assert refused(source, file).startswith(f"{file.name}: expected the folder that holds ")
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_any_harm_to_a_file(tmp_path, source, rng):
     """Bits that flip anywhere or at the front, bytes that are gone or more: read, or refused."""

@@ -36,7 +36,7 @@ def images(*, path: Path, crop: Literal[140, 148]) -> Images:
 
     crop: side of the square in the middle that is kept
     """
-    place = path if path.is_dir() and any(path.glob("*.jpg")) else published.find(path, ARCHIVE, FOLDER)
+    place = path if path.is_dir() and any(path.glob("*.jpg")) else published.single(path, ARCHIVE, FOLDER)
     beside = [folder / PARTITION for folder in (path, place.parent) if (folder / PARTITION).is_file()]
     said = partition(beside[0]) if beside else None
     try:

@@ -28,7 +28,7 @@ def images(*, path: Path, valid: Count, seed: Seed) -> Images:
     valid: training images that are kept for validation
     seed: decides which these are
     """
-    place = path if path.is_dir() and (path / TEST[0]).exists() else published.find(path, ARCHIVE)
+    place = path if path.is_dir() and (path / TEST[0]).exists() else published.single(path, ARCHIVE)
     batches = unpacked(place) if place.is_dir() else packed(place)
     for name in (*TRAIN, *TEST):
         if name not in batches:

@@ -34,7 +34,7 @@ def images(*, path: Path, train: Count, valid: Count, test: Count, seed: Seed) -
     test: number of test images
     seed: decides which images are drawn for which split
     """
-    file, counts = published.find(path, NAME), (train, valid, test)
+    file, counts = published.single(path, NAME), (train, valid, test)
     try:
         with zipfile.ZipFile(file) as archive:
             x = Member(archive, "imgs", (64, 64))

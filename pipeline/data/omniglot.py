@@ -27,7 +27,7 @@ def images(*, path: Path, binarised: Literal["none", "static", "dynamic"], valid
     valid: training images that are kept for validation
     seed: decides which these are, and what is drawn
     """
-    file = published.find(path, "chardata.mat")
+    file = published.single(path, "chardata.mat")
     train, target, test, test_target = published.mat(file, data=2, target=2, testdata=2, testtarget=2)
     if len(target) != len(test_target):
         raise Refusal(f"{file.name}: {len(target)} alphabets of training images, but {len(test_target)} of test images")

@@ -23,14 +23,21 @@ DAMAGED = (OSError, ValueError, EOFError, MemoryError, OverflowError, RuntimeErr
 DAMAGED += (struct.error, zlib.error, tokenize.TokenError, zipfile.BadZipFile)
 
 
-def find(path: Path, *names: str) -> Path:
-    """The first of these files that the folder `path` holds; a file is taken for what is looked for."""
-    if not path.exists():
-        raise Refusal(f"{path.name}: there is no such file or folder in {path.parent}")
-    for found in [path] if path.is_file() else [path / name for name in names]:
-        if found.exists():
-            return found
-    raise Refusal(f"{path.name}: there is no {' or '.join(names)} in this folder")
+def find(folder: Path, *names: str) -> Path:
+    """The first of these files that there is in the folder."""
+    if not folder.exists():
+        raise Refusal(f"{folder.name}: there is no such file or folder in {folder.parent}")
+    if not folder.is_dir():
+        raise Refusal(f"{folder.name}: expected the folder that holds {' or '.join(names)}")
+    for name in names:
+        if (folder / name).exists():
+            return folder / name
+    raise Refusal(f"{folder.name}: there is no {' or '.join(names)} in this folder")
+
+
+def single(path: Path, *names: str) -> Path:
+    """Of a set that is one file: that file, whatever it is called, or the first of these in the folder."""
+    return path if path.is_file() else find(path, *names)
 
 
 def damaged(path: Path, error) -> Refusal:
