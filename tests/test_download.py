@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import published_files as files
 import pytest
+from servers import CONTENT, Server
 
 from pipeline import Refusal
 from pipeline.data import download
@@ -19,43 +20,8 @@ from pipeline.data.download import File, fetched
 from pipeline.params import ROOT
 from stages.prepare import make
 
-CONTENT = bytes(i * i % 251 for i in range(50_000))
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
-
-
-class Server(BaseHTTPRequestHandler):
-    """What the first part of the path asks for; every request is noted."""
-
-    asked: list[tuple[str, str | None]]
-
-    def do_GET(self):
-        manner = self.path.split("/")[1]
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        first = all(path != self.path for path, _ in self.asked)
-        self.asked.append((self.path, self.headers.get("Range")))
-        if manner == "missing":
-            return self.send_error(404)
-        if manner in ("stubborn", "forgetful"):
-            start = 0
-        content = CONTENT[::-1] if manner == "corrupt" else CONTENT[:-7] if manner == "cut" else CONTENT
-        if start >= len(content):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(content)}")
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        self.send_response(206 if start else 200)
-        if start:
-            at = start + 1 if manner == "askew" else start
-            self.send_header("Content-Range", f"bytes {at}-{len(content) - 1}/{len(content)}")
-        if manner != "unknown":
-            self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        step = {"dropping": 20_000, "stubborn": 20_000, "askew": 20_000}.get(manner, len(content))
-        step = 20_000 if manner == "forgetful" and first else step
-        self.wfile.write(content[start : start + step])
-
-    def log_message(self, *arguments): ...
 
 
 @pytest.fixture
