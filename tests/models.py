@@ -32,6 +32,10 @@ def spec(data: dict, side: int = 4) -> dict:
     shape = [side, side, 1]
     if data["source"] == "digits":
         return {"shape": shape, "levels": 17 if data["binarised"] == "none" else 2, "classes": 10}
+    if data["source"] == "mnist":
+        return {"shape": shape, "levels": 256 if data["binarised"] == "none" else 2, "classes": 10}
+    if data["source"] == "cifar10":
+        return {"shape": shape, "levels": 256, "classes": 10}
     if data["source"] == "sprites":
         return {"shape": shape, "levels": 2, "classes": 3}
     if data["source"] in ("blindspot", "mesh"):
