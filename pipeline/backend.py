@@ -117,36 +117,45 @@ def compiled(function, fused: bool = False):
     return lambda *arguments: keras.tree.map_structure(np.asarray, fast(*arguments))
 
 
-def fit(model, take, calls: int, **how) -> None:
-    """Keras's `fit` in `calls` calls per epoch; each takes the steps whose batches `take()` returns, which may be none.
+def fit(model, batches, **how) -> None:
+    """Keras's `fit` in `batches.calls` calls per epoch; each trains on the batches that `batches.take()` returns, maybe none.
 
     Python, and what hands a batch over to a framework, cost more than a step of a small model. So on TensorFlow a call is one
-    compiled loop over batches that lie one above the other. Keras's own data, of which there is nothing to see, only count.
+    compiled loop over batches that lie one above the other. Keras's own data only count the calls.
     """
     import keras
 
     if keras.backend.backend() == "jax":
-        counts = np.arange(calls)
+        first = batches.step(0)  # Keras looks at a batch where a layer has never been called by itself
+
+        class Calls(keras.utils.PyDataset):
+            def __len__(self):
+                return batches.calls
+
+            def __getitem__(self, call):
+                return (first,)
+
+        calls = Calls()
         model.make_train_function()
         one = model.train_function
 
-        def train(state, counted):
+        def train(state, call):
             logs = {}
-            for batch in take():
+            for batch in batches.take():
                 logs, state = one(state, iter([(batch,)]))
             return logs, state
     else:
         import tensorflow as tf
 
-        counts, loop = tf.data.Dataset.range(calls), many_steps(model)
+        calls, loop = tf.data.Dataset.range(batches.calls), many_steps(model)
 
-        def train(counted):
-            some = take()
+        def train(call):
+            some = batches.take()
             return loop(some) if some else {}
 
     model.train_function = train
     try:
-        model.fit(counts, batch_size=1 if keras.backend.backend() == "jax" else None, shuffle=False, verbose=0, **how)
+        model.fit(calls, shuffle=False, verbose=0, **how)
     finally:
         model.train_function = None  # so that Keras makes its own again
 

@@ -77,7 +77,7 @@ def fit(
     watch = Watch(epochs, batches, lambda: validation(images.valid, model, seed), kept, phase, at, found)
     average = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaging else []
     try:
-        backend.fit(model, batches.take, batches.calls, initial_epoch=at["epoch"], epochs=epochs, callbacks=[*average, watch])
+        backend.fit(model, batches, initial_epoch=at["epoch"], epochs=epochs, callbacks=[*average, watch])
     except FloatingPointError as error:
         why = blame(model, batches, kept[phase], watch.epoch) or error
         raise Refusal(f"training: {why}: try a smaller learning_rate") from None

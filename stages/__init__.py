@@ -183,6 +183,8 @@ def tidy(stage: str | None) -> None:
 
 def lookup(settings: dict, dotted: str):
     for part in filter(None, dotted.split(".")):
+        if not isinstance(settings, dict) or part not in settings:
+            raise Refusal(f"params.yaml: {dotted} is not there")
         settings = settings[part]
     return settings
 

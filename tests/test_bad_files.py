@@ -13,7 +13,6 @@ from dvc_helpers import copy, dump, environment, small_params
 from pipeline import Refusal, models, store
 from pipeline.data import store as data_store
 from pipeline.data.store import Images, Split
-from pipeline.params import ROOT
 
 SPEC = {"shape": [4, 4, 1], "levels": 2, "classes": None}
 NETWORK = {"latent": 2, "body": "dense", "widths": [8], "likelihood": "bernoulli"}
@@ -103,13 +102,14 @@ import stages
 block, filled, settings = stages.declared(sys.argv[1])
 names = [filled(entry) for entry in block["params"]]
 values = {name: stages.lookup(settings, name) for name in names}
-print(json.dumps({"cmd": filled(block["cmd"]), "params": {"params.yaml": values}}))
+deps = [filled(dep) for dep in block["deps"]]
+print(json.dumps({"cmd": filled(block["cmd"]), "params": {"params.yaml": values}, "deps": deps}))
 """
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Inputs of a report, or of an estimate, and a dvc.lock that knows them and a file that each was made from."""
+    """Inputs of a report, or of an estimate, and a dvc.lock that knows them and all that each was made from."""
     project = copy(tmp_path_factory.mktemp("files"), dump(small_params()))
     for name in INPUTS:
         path = project.path / name
@@ -119,10 +119,14 @@ def project(tmp_path_factory):
     for out, maker in INPUTS.values():
         if maker not in stages:
             made = json.loads(project.run(sys.executable, "-c", MADE, maker))
-            stages[maker] = made | {"deps": [{"path": "mine.csv", "md5": store.md5(ROOT / "LICENSE")}], "outs": []}
+            for dep in made["deps"]:
+                if not (project.path / dep).exists():
+                    (project.path / dep).parent.mkdir(parents=True, exist_ok=True)
+                    (project.path / dep).touch()
+            made["deps"] = [{"path": dep, "md5": store.md5(project.path / dep)} for dep in made["deps"]]
+            stages[maker] = made | {"outs": []}
         entry = stages[maker]
         entry["outs"].append({"path": out, "md5": store.md5(project.path / out)})
-    (project.path / "mine.csv").write_bytes((ROOT / "LICENSE").read_bytes())
     (project.path / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
     return project
 
@@ -155,7 +159,7 @@ def test_an_input_that_is_not_as_dvc_lock_has_it_is_refused(project, name, harm,
 
 def test_an_input_that_was_made_anew_is_another_matter(project):
     """By hand, say, after an edit: then what made it is not as dvc.lock has it either."""
-    path, source = project.path / "results" / "digits-vae" / "evidence.json", project.path / "mine.csv"
+    path, source = project.path / "results" / "digits-vae" / "evidence.json", project.path / "pipeline" / "nn.py"
     good, before = path.read_bytes(), source.read_bytes()
     path.write_bytes(b"{}")
     try:
@@ -167,6 +171,21 @@ def test_an_input_that_was_made_anew_is_another_matter(project):
     finally:
         path.write_bytes(good)
         source.write_bytes(before)
+
+
+def test_an_input_whose_maker_reads_more_than_it_did_is_another_matter(project):
+    path, lock = project.path / "results" / "digits-vae" / "evidence.json", project.path / "dvc.lock"
+    good, before = path.read_bytes(), lock.read_text()
+    path.write_bytes(b"{}")
+    content = json.loads(before)
+    content["stages"]["estimate@digits-vae"]["deps"].pop()
+    try:
+        assert run(project, "report").returncode == 2
+        lock.write_text(json.dumps(content))
+        assert run(project, "report").stdout == "ran\n"
+    finally:
+        path.write_bytes(good)
+        lock.write_text(before)
 
 
 def test_an_input_that_was_made_with_other_parameters_is_another_matter(project):

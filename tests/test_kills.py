@@ -25,7 +25,7 @@ def project(tmp_path_factory) -> Project:
     params = load((ROOT / "profiles" / "smoke" / "params.yaml").read_text(encoding="utf-8"))
     run = params["runs"]["digits-vae"]
     run["network"] |= {"dropout": 0.1}
-    run["training"] = {"epochs": 9, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"}
+    run["training"] = {"epochs": 27, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"}
     project = copy(tmp_path_factory.mktemp("kills"), dump(params))
     project.dvc("repro", "prepare@digits")
     return project
@@ -148,7 +148,7 @@ def test_a_dvc_lock_that_was_cut_short_is_mended_and_nothing_runs_again(project,
 
 def test_ctrl_c_ends_it_soon_and_nothing_is_lost(project, whole):
     running = Running(project)
-    running.wait("epoch 4/9")
+    running.wait("epoch 4/27")
     began = time.monotonic()
     os.killpg(running.dvc.pid, signal.SIGINT)
     assert running.dvc.wait(20) != 0

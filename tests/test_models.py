@@ -83,8 +83,7 @@ def test_a_phase_of_training_moves_what_learns_in_it_and_nothing_else(block):
         before = {layer.name: [np.array(weight) for weight in layer.weights] for layer in model.layers}
         model.enter(phase)
         model.compile(optimizer="adam", jit_compile=False)
-        batches = Training(split, model, 0, 16)
-        backend.fit(model, batches.take, batches.calls, epochs=1)
+        backend.fit(model, Training(split, model, 0, 16), epochs=1)
         learning = [layer.name for layer in model.moves(phase) if layer.weights]
         assert learning
         for layer in model.layers:
