@@ -184,6 +184,7 @@ def test_without_a_published_checksum_the_first_is_remembered(server, home, caps
 def test_more_than_a_file_may_have_is_not_taken(server, home, monkeypatch):
     monkeypatch.setattr(download, "LARGEST", 10_000)
     assert "sends more than 10,000 bytes" in refused(file(server[0], "unknown"))
+    assert names(home) == set()
 
 
 def fetch_beside_others(wanted: File) -> bytes:

@@ -148,6 +148,7 @@ def receive(address: str, part: Path) -> None:
             for block in blocks(response):
                 done += out.write(block)
                 if done > LARGEST:
+                    part.unlink()
                     raise Refusal(f"{address}: sends more than {LARGEST:,} bytes")
                 if time.monotonic() - said > SILENCE:
                     said = time.monotonic()
