@@ -4,48 +4,14 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from known import Gaussian
+from known import Halves
 
 from pipeline import Refusal, backend, calibration, evidence
 from pipeline.base import Latent, generator
-from pipeline.distributions import standard_normal
 from pipeline.evidence import annealing, integral, score
 
 pytestmark = [pytest.mark.backend, pytest.mark.xdist_group("annealing")]
 CHAINS, COUNT = 16, 60
-
-
-class Halves(Gaussian):
-    """The same model with z in two parts, one of them a matrix, in a dict: nothing in an estimator may mind."""
-
-    def eps(self, n, rng):
-        return {"a": rng.standard_normal((n, 1), "float32"), "b": rng.standard_normal((n, 1, 1), "float32")}
-
-    def whole(self, z):
-        return ops.concatenate([z["a"], z["b"][..., 0]], axis=-1)
-
-    def propose(self, q, eps, scale=1.0):
-        z = keras.tree.map_structure(lambda leaf: ops.sqrt(scale) * leaf, eps)
-        return z, self.log_q(q, z, scale)
-
-    def log_q(self, q, z, scale=1.0):
-        wide = ops.sqrt(ops.cast(scale, "float32"))
-        return standard_normal(self.whole(z) / wide) - 2 * ops.log(wide)
-
-    def prior(self, eps):
-        return {"a": eps["a"], "b": eps["b"]}
-
-    def log_prior(self, z):
-        return standard_normal(self.whole(z))
-
-    def log_likelihood(self, x, z, y=None):
-        return super().log_likelihood(x, self.whole(z))
-
-    def sample(self, noise, y=None):
-        return super().sample({"z": self.whole(noise)}) + self.deviation * noise["x"]
-
-    def noise(self, n, rng):
-        return {**self.eps(n, rng), "x": rng.standard_normal((n, len(self.weights_), 1, 1), "float32")}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from keras import ops
-from known import Gaussian, place
+from known import Gaussian, Halves, place
 from scipy.special import logsumexp
 
 from pipeline import backend, models
@@ -34,6 +34,15 @@ def test_its_claimed_noise_is_the_noise_between_seeds(gaussian):
     means = [each.log_prob.mean() for each in found]
     claimed = np.sqrt(found[0].variance.sum()) / len(x)
     assert 0.5 < np.std(means, ddof=1) / claimed < 2
+
+
+@pytest.mark.parametrize("defensive", [0.0, 0.3])
+def test_z_may_be_a_tree(gaussian, defensive):
+    """Narrower than the prior, so that a draw from the other part of the mixture has another weight."""
+    x, model = gaussian[1], Halves(gaussian[0].weights_, 1.0)
+    found = importance.Importance(model, 0, defensive).estimate(x, 5000, 0.8)
+    error, claimed = found.log_prob - model.log_prob(x), np.sqrt(found.variance.sum()) / len(x)
+    assert abs(error.mean()) < 4 * claimed < 0.02
 
 
 def noise(model, image: int, draws: int) -> np.ndarray:
