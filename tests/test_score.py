@@ -100,14 +100,19 @@ def elu(x):
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
-def test_a_trained_run_equals_plain_numpy():
-    """L_k of a VAE from its weights, with numpy and float64 alone, given the same noise."""
+@pytest.fixture(scope="module")
+def trained():
+    """A VAE of digits, some of their test images, and what is estimated of these."""
     images = digits.images(binarised="static", seed=0)
     network = {"latent": 4, "body": "dense", "widths": [32], "likelihood": "bernoulli"}
     model = models.build("latent", "vae", {"shape": [8, 8, 1], "levels": 2, "classes": 10}, network, 0)
     training.fit(model, images, 0, epochs=5, batch_size=64, learning_rate=3e-3)
-    x, scale = images.test.x[:70], 2.0
-    found = importance.Importance(model, 3).estimate(x, 1000, scale)
+    return model, images.test.x[:70], importance.Importance(model, 3).estimate(images.test.x[:70], 1000, 2.0)
+
+
+def test_a_trained_run_equals_plain_numpy(trained):
+    """L_k of a VAE from its weights, with numpy and float64 alone, given the same noise."""
+    (model, x, found), scale = trained, 2.0
     weights = {w.path: np.asarray(w, "float64") for w in model.weights}
     (w1, b1, w2, b2), (v1, c1, v2, c2) = ([weights[w.path] for w in part.weights] for part in (model.encoder, model.decoder))
     for image in (0, 31, 69):
@@ -126,6 +131,18 @@ def test_a_trained_run_equals_plain_numpy():
         for k in (1, 10, 100, 1000):
             known = (logsumexp(w.reshape(-1, k), axis=1) - np.log(k)).mean()
             assert found.curve[k][image] == pytest.approx(known, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 7, 20])
+def test_images_of_a_tile_do_not_move_the_mean_of_a_trained_run(trained, size, monkeypatch):
+    """Nor whether the last tile is filled up; 64 images are together else."""
+    model, x, found = trained
+    monkeypatch.setattr(importance, "TOGETHER", size * 100 * 64 * 2)  # draws of a block, pixels, levels
+    done = []
+    again = importance.Importance(model, 3).estimate(x, 1000, 2.0, progress=lambda last, left: done.append(last))
+    assert done[0] == size
+    assert abs(again.log_prob.mean() - found.log_prob.mean()) < 1e-5
+    np.testing.assert_allclose(again.log_prob, found.log_prob, atol=1e-4)
 
 
 def test_draws_from_the_prior_bound_the_weights_and_bias_nothing():
