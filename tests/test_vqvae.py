@@ -35,6 +35,11 @@ def all_maps(model) -> np.ndarray:
     return np.stack(np.unravel_index(np.arange(model.codes**model.sites), (model.codes,) * model.sites), -1).astype("int32")
 
 
+def test_the_codebook_begins_as_encodings_of_images(model):
+    vectors, z = np.asarray(model.codebook.placed), np.asarray(model.encodings(small.images(model, 100))).reshape(-1, 2)
+    assert np.abs(vectors[:, None] - z).sum(axis=-1).min(axis=1).max() < 1e-5
+
+
 def test_the_prior_is_a_distribution_over_code_maps(model):
     log_prior = np.asarray(model.log_prior(all_maps(model)[None]))[0].astype(float)
     assert np.exp(log_prior).sum() == pytest.approx(1.0, abs=1e-5)
