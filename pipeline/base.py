@@ -80,7 +80,7 @@ class Trainable(keras.Model):
         for layer in self.layers:
             layer.trainable = any(layer is each for each in moving)
 
-    def adapt(self, x: np.ndarray, y: np.ndarray | None) -> None:
+    def adapt(self, x: np.ndarray, y: np.ndarray | None, rng: np.random.Generator) -> None:
         """Once, before the first step, with all training images: k-means, data-dependent initial weights."""
 
     def eps(self, n: int, rng: np.random.Generator) -> dict:

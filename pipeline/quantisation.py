@@ -26,12 +26,12 @@ def patches(x: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     return pieces.reshape(-1, a * b * channels).astype("float64")
 
 
-def k_means_error(train: np.ndarray, test: np.ndarray, grid: tuple[int, int], codes: int) -> float:
+def k_means_error(train: np.ndarray, test: np.ndarray, grid: tuple[int, int], codes: int, rng: np.random.Generator) -> float:
     """Mean squared error per pixel of test images whose patches become the nearest of `codes` centroids of training patches."""
     seen = patches(train, grid)
-    seen = seen[np.random.default_rng(0).permutation(len(seen))[:PATCHES]]
+    seen = seen[rng.permutation(len(seen))[:PATCHES]]
     codes = min(codes, len(np.unique(seen, axis=0)))
-    centroids = KMeans(codes, n_init=1, random_state=0).fit(seen).cluster_centers_
+    centroids = KMeans(codes, n_init=1, random_state=int(rng.integers(2**31))).fit(seen).cluster_centers_
     held_out = patches(test, grid)
     nearest = np.concatenate(
         [((held_out[i : i + 1000, None] - centroids) ** 2).sum(axis=-1).argmin(axis=1) for i in range(0, len(held_out), 1000)]

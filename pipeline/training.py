@@ -16,7 +16,7 @@ import numpy as np
 from annotated_types import Gt, Lt
 
 from pipeline import Refusal, backend
-from pipeline.base import Count, Fraction, NonNegative, Positive, Trainable
+from pipeline.base import Count, Fraction, NonNegative, Positive, Trainable, generator
 from pipeline.data.batches import Training, validation
 from pipeline.data.store import Images, training_images
 
@@ -58,7 +58,7 @@ def fit(
     at = json.loads(str(found["at"])) if found else {"epoch": 0, "step": 0, "rows": []}
     batches = Training(images.train, model, seed, batch_size, images.redraw)
     if phase == model.phases[0] and not found:
-        model.adapt(training_images(images), images.train.y)
+        model.adapt(training_images(images), images.train.y, generator(seed, "adapt"))
     model.enter(phase)
     if at["epoch"] == epochs:
         put(found, {"model": model.variables})

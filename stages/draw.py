@@ -37,7 +37,7 @@ def draw(run: str) -> None:
         more, facts = reconstructions(model, images, codes["test"])
         gallery, found = gallery | more, found | {"latent": codes["train"].shape[1]} | facts
         if isinstance(model, Discrete):
-            more, facts = compression(model, images, train_x)
+            more, facts = compression(model, images, train_x, generator(seed, "k-means"))
             gallery, found = gallery | more, found | facts
         else:
             gallery |= traversals(model, codes["train"])
@@ -108,13 +108,13 @@ def rates(model, x: np.ndarray, means: np.ndarray) -> tuple[dict, dict]:
     return {"kl": kl}, {"active_units": representation.active_units(means), "kl_nats": float(kl.sum()), **each}
 
 
-def compression(model, images, train_x: np.ndarray) -> tuple[dict, dict]:
+def compression(model, images, train_x: np.ndarray, rng: np.random.Generator) -> tuple[dict, dict]:
     """Which codes are used, what a code map costs in bits, and what k-means on patches does with as many codes."""
     train, test = (backend.batched(model.quantise)(x) for x in (train_x, images.test.x))
     counts, perplexity = quantisation.usage(train, model.codes)
     scale = 1 if images.levels is None else images.levels - 1
     with threadpool_limits(limits=1):
-        error = quantisation.k_means_error(train_x / scale, images.test.x / scale, model.grid, model.codes)
+        error = quantisation.k_means_error(train_x / scale, images.test.x / scale, model.grid, model.codes, rng)
     bits = -backend.batched(lambda z: model.log_prior(z[None])[0])(test).mean(dtype="float64") / np.log(2)
     found = {
         "codes_used": int((counts > 0).sum()),

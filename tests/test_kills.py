@@ -117,8 +117,9 @@ def kill(project: Project, stage: str, expected: dict, seconds: float, kills: in
             last = (running.said().strip().splitlines() or ["nothing"])[-1]
             say(f"{stage}: kill {killed} after {moment:.1f} s, of {'its process' if own else 'DVC'}; it had last said: {last}")
         else:
-            if "dvc.lock" in running.said() and running.dvc.returncode == 255:  # DVC was killed as it wrote it: make mends it
-                assert "dvc.lock was cut short" in project.run(sys.executable, "-m", "stages.check")
+            broken = [name for name in ("dvc.lock", "RWLock-file") if name in running.said()]
+            if broken and running.dvc.returncode == 255:  # DVC was killed as it wrote one of the two: make mends it
+                assert "was cut short" in project.run(sys.executable, "-m", "stages.check")
                 continue
             assert running.dvc.returncode == 0 and f"> python -m {running.script} " in running.said(), running.said()
             assert made(project, stage) == expected

@@ -187,7 +187,7 @@ def test_without_a_class_a_pixel_is_predicted_from_the_pixels_before_it_alone():
 def test_the_shares_of_the_classes_are_those_of_the_training_images_and_none_is_zero():
     model = pixels.build("gated", (2, 2, 1), classes=4)
     np.testing.assert_allclose(np.exp(np.asarray(model.log_shares())), 0.25)
-    model.adapt(None, np.array([0, 0, 0, 1, 1, 2]))
+    model.adapt(None, np.array([0, 0, 0, 1, 1, 2]), None)
     np.testing.assert_allclose(np.exp(np.asarray(model.log_shares())), np.array([4, 3, 2, 1]) / 10, rtol=1e-6)
 
 

@@ -25,14 +25,14 @@ def test_a_tie_belongs_to_the_cell_that_begins_there():
 def test_k_means_finds_the_best_one_bit_quantiser_of_a_gaussian(rng):
     """Lloyd and Max: means at +-sqrt(2 / pi), error 1 - 2 / pi."""
     x = rng.standard_normal((40_000, 1, 1, 1))
-    assert quantisation.k_means_error(x, x[::2], (1, 1), 2) == pytest.approx(1 - 2 / np.pi, rel=0.02)
+    assert quantisation.k_means_error(x, x[::2], (1, 1), 2, rng) == pytest.approx(1 - 2 / np.pi, rel=0.02)
 
 
 def test_patches_are_cut_where_the_map_says(rng):
     x = rng.random((3, 4, 6, 2))
     cut = quantisation.patches(x, (2, 3)).reshape(3, 2, 3, 2, 2, 2)
     np.testing.assert_array_equal(cut[1, 1, 2], x[1, 2:4, 4:6])
-    assert quantisation.k_means_error(x, x, (2, 3), 10_000) == 0  # a centroid for every patch
+    assert quantisation.k_means_error(x, x, (2, 3), 10_000, rng) == 0  # a centroid for every patch
 
 
 def test_perplexity_and_independent_bits(rng):

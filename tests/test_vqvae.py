@@ -27,7 +27,7 @@ def vqvae(seed=0, spec=BINARY, **network):
 def model():
     """3^4 code maps, away from its initial weights."""
     made = small.perturbed(vqvae(), 0, 0.3)
-    made.adapt(small.images(made, 100), None)
+    made.adapt(small.images(made, 100), None, generator(0))
     return made
 
 
@@ -141,7 +141,7 @@ def test_nothing_of_the_reconstruction_reaches_the_codebook(learning):
     )
     if learning == "ema":
         return
-    made.adapt(small.images(made, 50), None)
+    made.adapt(small.images(made, 50), None, generator(0))
     made.phase, x = "codes", small.images(made, 4)
 
     def loss(learned):

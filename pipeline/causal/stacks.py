@@ -126,8 +126,9 @@ class Masked(keras.layers.Layer):
 
     def build(self, shape):
         limit = (6.0 / ((shape[-1] + self.filters) * self.mask.sum())) ** 0.5  # Glorot's, over what is not masked
-        initial = keras.initializers.RandomUniform(-limit, limit)
-        self.kernel = self.add_weight(name="kernel", shape=(self.side, self.side, shape[-1], self.filters), initializer=initial)
+        self.kernel_initializer = keras.initializers.RandomUniform(-limit, limit)
+        shape = (self.side, self.side, shape[-1], self.filters)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, x):

@@ -22,7 +22,7 @@ class AutoregressiveModel(Trainable, Autoregressive):
         if conditional:
             self.shares = self.add_weight(name="shares", shape=(spec.classes,), initializer="ones", trainable=False)
 
-    def adapt(self, x, y):
+    def adapt(self, x, y, rng):
         if self.conditional:
             counts = np.bincount(y, minlength=self.spec.classes) + 1.0  # a class that is absent is not impossible
             self.shares.assign(counts / counts.sum())

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from pipeline import Refusal
-from pipeline.base import Discrete, Trainable, generator
+from pipeline.base import Discrete, Trainable
 from pipeline.causal.network import Network
 from pipeline.distributions import uniforms
 
@@ -27,7 +27,8 @@ class Codebook(keras.layers.Layer):
         shape = (codes, dimension)
         # A gradient moves `learned`; restarts and averages move `placed`, which is state: so both backends keep it.
         self.learned = self.add_weight(name="learned", shape=shape, initializer="zeros") if learning == "loss" else 0.0
-        self.placed = self.add_weight(name="placed", shape=shape, initializer="random_normal", trainable=False)
+        self.placed_initializer = keras.initializers.RandomNormal()
+        self.placed = self.add_weight(name="placed", shape=shape, initializer=self.placed_initializer, trainable=False)
         self.counts = self.add_weight(name="counts", shape=(codes,), initializer="ones", trainable=False)
         self.sums = self.add_weight(name="sums", shape=shape, initializer="zeros", trainable=False)
         self.clock = self.add_weight(name="clock", shape=(), initializer="zeros", trainable=False)
@@ -110,11 +111,10 @@ class Quantised(Trainable, Discrete):
     def moves(self, phase):
         return [self.network] if phase == "prior" else [layer for layer in self.layers if layer is not self.network]
 
-    def adapt(self, x, y):
+    def adapt(self, x, y, rng):
         """The codebook begins as encodings of training images, drawn at random."""
         if self.codes > len(x):
             raise Refusal(f"network.codes: a codebook of {self.codes} is larger than the training set, {len(x)} images")
-        rng = generator(0, "codebook")
         some = x[np.sort(rng.permutation(len(x))[: max(1000, self.codes)])]
         z = np.reshape(np.asarray(self.encodings(np.asarray(some))), (-1, self.codebook.placed.shape[-1]))
         self.codebook.place(z[rng.permutation(len(z))[: self.codes]])
