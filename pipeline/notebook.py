@@ -7,6 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
@@ -40,6 +41,7 @@ def kernel():
 def render(template: str, name: str, title: str, **parameters: str) -> str:
     """The page `name` of reports/templates/<template>.ipynb, with `parameters` in place of its parameters cell."""
     source = ROOT / "reports" / "templates" / f"{template}.ipynb"
+    sound(source)
     half = store.SCRATCH / f"{name}.ipynb"
     half.parent.mkdir(exist_ok=True)
     try:
@@ -64,6 +66,16 @@ def render(template: str, name: str, title: str, **parameters: str) -> str:
         ) from None
     half.unlink()
     return html(notebook, title)
+
+
+def sound(source: Path) -> None:
+    """Refuse what is no notebook, cut short as it may be."""
+    try:
+        nbformat.validate(nbformat.read(source, 4))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
+        why = (str(error) or type(error).__name__).splitlines()[0][:200]
+        name = source.relative_to(ROOT)
+        raise Refusal(f"{name}: no notebook ({why}); `git checkout {name}` brings back the last one") from None
 
 
 def html(notebook, title: str) -> str:

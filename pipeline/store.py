@@ -163,9 +163,18 @@ def write_csv(path: Path, table) -> None:
 def save(model, folder: Path, config: dict) -> None:
     """`config` is all that `load` needs to build the model again: family, model, spec, network, seed."""
     folder.mkdir(parents=True)
+    room(folder / "model.weights.h5", sum(4096 + np.asarray(each).nbytes for each in model.variables) + 2**16)
     model.save_weights(folder / "model.weights.h5")
     found = {"weights_md5": md5(folder / "model.weights.h5"), "versions": versions()}
     (folder / "config.json").write_text(json.dumps(config | found, indent=2) + "\n", encoding="utf-8")
+
+
+def room(path: Path, size: int) -> None:
+    """Where a disk is full HDF5 takes the whole process down: an OSError comes first."""
+    with path.open("wb") as file:
+        for first in range(0, size, 2**20):
+            file.write(bytes(min(2**20, size - first)))
+    path.unlink()
 
 
 def versions() -> dict[str, str]:

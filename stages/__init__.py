@@ -11,7 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from pipeline import Refusal, params, store
-from stages.watch import age, dvc_stage, end, end_in_time
+from stages.watch import age, dvc_stage, end, end_as_orphan, end_in_time
 
 ROOT = params.ROOT
 TIMES = store.SCRATCH / "times"  # a line per stage that finished: its name, and its seconds
@@ -40,19 +40,26 @@ def run(stage, *arguments: str) -> None:
         unchanged()
         note(stage_name(), time.monotonic() - began)
     except Refusal as refusal:
-        print(refusal, file=sys.stderr)
-        sys.exit(2)
+        leave(str(refusal), 2)
     except OSError as error:  # a disk that is full, a folder that may not be written to
         where, why = error.filename or stage_name(), error.strerror or str(error) or type(error).__name__
         back = "; `dvc checkout` brings back what DVC removed before" if dvc_stage() else ""
-        print(f"{f'{where}: ' if where else ''}{why.splitlines()[0]}{back}", file=sys.stderr)
-        sys.exit(2)
+        leave(f"{f'{where}: ' if where else ''}{why.splitlines()[0]}{back}", 2)
+    leave("", 0)
+
+
+def leave(said: str, code: int) -> None:
+    """A framework's own end takes a second, and breaks down over files that it could not write."""
     if stage_name() and "keras" in sys.modules:
-        end("", 0)
+        end(said, code)
+    if code:
+        print(said, file=sys.stderr)
+        sys.exit(code)
 
 
 def unchanged() -> None:
-    """Refuse to go on if something that this stage depends on is no longer what it was."""
+    """Refuse to go on if something that this stage depends on is no longer what it was, or if nobody waits for it any more."""
+    end_as_orphan()
     after = dependencies(dvc_stage())
     changed = sorted(name for name in made_from | after if made_from.get(name) != after.get(name))
     if changed and dvc_stage():
@@ -119,6 +126,8 @@ def dependencies(stage: str | None) -> dict[str, str]:
 def digest(file: Path) -> str:
     """The MD5, computed anew only where the file is not what it was when it was read before."""
     now = file.stat()
+    if time.time() - now.st_ctime < 1:  # an edit that follows within a tick of the clock would look the same
+        return store.md5(file)
     return read_once(file, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.params import ROOT
 
 IMPORTED = time.monotonic()
+began_under: list[int] = []  # the `waiters` when this process began
 STOPPED = "stopped; `dvc repro` goes on with what is unfinished"
 
 
@@ -38,9 +39,8 @@ def end_in_time() -> None:
     heard, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    stage, otherwise = dvc_stage(), sys.excepthook
-    waiting = waiters(stage)
-    orphan = bool(waiting) and inherits(waiting[-1])
+    otherwise = sys.excepthook
+    began_under[:] = waiters(dvc_stage())
     sys.excepthook = lambda kind, *about: end(STOPPED, 130) if kind is KeyboardInterrupt else otherwise(kind, *about)
 
     def watch() -> None:
@@ -48,10 +48,15 @@ def end_in_time() -> None:
             if select.select([heard], [], [], 0.25)[0] and signal.SIGINT in os.read(heard, 64):
                 time.sleep(1.5)
                 end(STOPPED, 130)
-            if orphan or waiting != waiters(stage):
-                end(f"{stage}: the DVC that started this was killed, so it ends, too", 2)
+            end_as_orphan()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_as_orphan() -> None:
+    """If the DVC that started this stage is no more."""
+    if began_under and (inherits(began_under[-1]) or began_under != waiters(dvc_stage())):
+        end(f"{dvc_stage()}: the DVC that started this was killed, so it ends, too", 2)
 
 
 def waiters(stage: str | None) -> list[int]:

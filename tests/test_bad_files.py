@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dvc_helpers import copy, dump, environment, small_params
 
-from pipeline import Refusal, models, store
+from pipeline import Refusal, models, notebook, store
 from pipeline.data import store as data_store
 from pipeline.data.store import Images, Split
 
@@ -212,33 +212,19 @@ def test_a_dvc_lock_that_is_just_being_written_refuses_nothing(project, left):
         path.write_text(good)
 
 
-FULL = """
-import resource
-import sys
-import numpy as np
-import stages
-from pipeline import store
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-
-def stage(run):
-    with store.writing(store.result(run, "history.csv")) as path:
-        np.savez(path.open("wb"), x=np.zeros(10000))
-
-sys.argv[1:] = ["digits-vae"]
-stages.run(stage, "run")
-"""
-
-
-@pytest.mark.parametrize("blocked", [False, True], ids=["a disk that is full", "a place that cannot be written to"])
-def test_what_cannot_be_written_leaves_what_was_there(project, blocked):
-    folder = project.path / "results" / "digits-vae"
-    before = (folder / "history.csv").read_bytes()
-    env = environment(project.path.parent) | {"DVC_STAGE": "report@digits-vae", "DVC_ROOT": str(project.path)}
-    code = FULL.replace('"history.csv"', '"history.csv/x"') if blocked else FULL
-    done = subprocess.run([sys.executable, "-c", code], cwd=project.path, env=env, capture_output=True, text=True)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert ("File exists" if blocked else "File too large") in done.stderr
-    assert done.stderr.endswith("; `dvc checkout` brings back what DVC removed before\n")
-    assert (folder / "history.csv").read_bytes() == before
-    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+@pytest.mark.parametrize("harm", [flipped, cut])
+def test_a_template_that_is_no_notebook_any_more(tmp_path, monkeypatch, harm, rng):
+    good = (notebook.ROOT / "reports" / "templates" / "run.ipynb").read_bytes()
+    path = tmp_path / "reports" / "templates" / "run.ipynb"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr(notebook, "ROOT", tmp_path)
+    refused = 0
+    for _ in range(50):
+        path.write_bytes(harm(good, rng))
+        try:
+            notebook.sound(path)
+        except Refusal as refusal:
+            refused += 1
+            assert str(refusal).startswith("reports/templates/run.ipynb: no notebook (") and "\n" not in str(refusal)
+            assert str(refusal).endswith("`git checkout reports/templates/run.ipynb` brings back the last one")
+    assert refused == 50 if harm is cut else refused > 0  # a bit that is flipped in a word makes another word

@@ -60,7 +60,11 @@ def training_images(images: Images) -> np.ndarray:
     """Training images as a model sees them: where every epoch redraws them, one fixed draw."""
     if images.redraw is None:
         return images.train.x
-    return (np.random.default_rng(0).random(images.train.x.shape) * images.redraw < images.train.x).astype(np.uint8)
+    rng, drawn = np.random.default_rng(0), np.empty(images.train.x.shape, np.uint8)
+    for first in range(0, len(drawn), 1000):  # at once, the random numbers would take eight times the images' memory
+        x = images.train.x[first : first + 1000]
+        drawn[first : first + 1000] = rng.random(x.shape) * images.redraw < x
+    return drawn
 
 
 def check(images: Images, name: str) -> None:
