@@ -1,0 +1,38 @@
+"""Every random choice goes by the run's seed and a name: one that is added or left out changes no other."""
+
+import random
+
+import keras
+import models as small
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.backend
+BLOCKS = small.blocks()
+
+
+@pytest.fixture(params=BLOCKS, ids=list(BLOCKS))
+def block(request):
+    return BLOCKS[request.param]
+
+
+def test_initial_weights_and_seeds_go_by_names_and_not_by_what_was_drawn_before(block, monkeypatch):
+    first = small.build(*block)
+    monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: random.seed(99))
+    second = small.build(*block)
+    for one, other in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
+
+
+def test_dropout_changes_no_other_initial_weight(block):
+    run, data = block
+    names = [name for name in run["network"] if name.endswith("dropout")] or ["dropout"]
+
+    def weights(share):
+        built = small.build(run | {"network": run["network"] | dict.fromkeys(names, share)}, data)
+        return built.weights, [each for each in built.variables if each.name == "seed_generator_state"]
+
+    (with_, seeds), (without, _) = weights(0.3), weights(0.0)
+    assert seeds and len({tuple(np.array(seed)) for seed in seeds}) == len(seeds)
+    for one, other in zip(with_, without, strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
