@@ -6,14 +6,15 @@ line: a VAE with one linear layer either way, x = W z + e, whose factors overlap
 plane: a VAE with two latent dimensions, trained on binary digits; quadrature.
 codes: a VQ-VAE with few codes, trained on the same; a sum over all code maps.
 pixels: a PixelCNN of 4x4 binary images, trained on their middle; it has no estimator: all its probabilities sum to 1.
+heads: an encoder of digits that only a KL term trains, whose end is known: pipeline/heads.py.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from pipeline import backend, models, training
-from pipeline.base import generator
+from pipeline import backend, heads, models, training
+from pipeline.base import Spec, generator
 from pipeline.data import digits
 from pipeline.data.store import Images, Split
 from pipeline.evidence import annealing, importance, integral, score, summary
@@ -72,6 +73,13 @@ def pixels(epochs: int, kept: Kept) -> tuple:
     training.fit(model, Images(train, valid, valid, levels=2), 0, kept=kept, epochs=epochs, **HOW)
     bits = (np.arange(2**16)[:, None] >> np.arange(16)) & 1
     return model, bits.reshape(-1, 4, 4, 1).astype("uint8")
+
+
+def ends_of_heads() -> dict[str, dict[str, np.ndarray]]:
+    """By where they begin, the course of an encoder's heads."""
+    images = digits.images(binarised="none", seed=0)
+    x = np.asarray(Spec(images.train.x.shape[1:], images.levels).scaled(images.train.x))
+    return {start: heads.train(x, start, 0) for start in heads.STARTS}
 
 
 def compared(log_prob: np.ndarray, truth: np.ndarray, variance: np.ndarray, side: str) -> dict:
@@ -183,4 +191,8 @@ def calibrate(latent: dict, codes: dict, images: int, epochs: int, begin: Callab
     found["codes"]["bound"]["highest_nats"] = float((single - truth).max())  # of one image: no draw is involved
     model, x = pixels(epochs, begin("pixels"))
     found["pixels"] = {"images": len(x), "total": float(np.exp(backend.batched(model.log_prob, 4096)(x).astype(float)).sum())}
+    begin("heads")
+    traced = ends_of_heads()
+    found["heads"] = {start: {what: float(values[-1]) for what, values in trace.items()} for start, trace in traced.items()}
+    arrays |= {f"heads_{start}": trace for start, trace in traced.items()}
     return found, {f"{name}_{key}": np.asarray(values) for name, each in arrays.items() for key, values in each.items()}

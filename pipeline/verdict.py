@@ -11,6 +11,7 @@ WITHIN = {  # nats between the mean and the truth
 GAP, INSIDE = 0.5, 0.95  # nats between annealing's two bounds; the share of images whose truth lies between them
 ROUNDING = 1e-3  # nats, of two sums in float32
 NARROW = (-1.5, -0.5)  # nats by which the best proposal for the ELBO misses the truth: the known failure, shown on purpose
+HEADS = (-9.2103, 0.05)  # ln 0.01^2, and how far from it an encoder's log-variance may end
 SUM = 1e-4  # by which all probabilities together may miss 1
 
 
@@ -40,6 +41,10 @@ def claims(found: dict) -> list[dict]:
     claim("codes", "bound of one code map: above the truth at most, nats", above, f"<= {ROUNDING}", above <= ROUNDING)
     total = found["pixels"]["total"]
     claim("pixels", "probabilities of all images together", total, f"within {SUM:g} of 1", abs(total - 1) <= SUM)
+    for start, end in found["heads"].items():
+        words = f"log-variance, begun at {'0' if start == 'zero' else 'N(0, 1)'}, ends at"
+        value, (wished, most) = end["log_var_mean"], HEADS
+        claim("heads", words, value, f"within {most} of {wished}", abs(value - wished) <= most and end["log_var_sd"] <= most)
     off = found["narrow"]["bias_nats"]
     low, high = NARROW
     claim("line", "the proposal that was trained: off by about a nat", off, f"{low} to {high}", low <= off <= high)

@@ -17,7 +17,6 @@ def claims(name: str) -> None:
     settings = params.read()
     chosen = params.block(settings, "claims", name)
     backend.start(**settings["compute"])
-    from pipeline import heads
     from pipeline.base import generator
 
     images = data_store.read(store.data(chosen["data"]))
@@ -47,17 +46,12 @@ def claims(name: str) -> None:
         moved[kind] = measures.control(ways, votes)
         gallery |= {f"{kind}_noisy": made[:, :SHOWN], f"{kind}_ways": ways[0]}
     gallery |= {f"decoded_{source}": x[:SHOWN] for source, x in drawn.items()}
-    print(f"{name}: heads", flush=True)
-    unit = (train * (2 / top) - 1).astype("float32")
-    traced = {start: heads.train(unit, start, 0) for start in heads.STARTS}
-    gallery |= {f"heads_{start}_{what}": values for start, trace in traced.items() for what, values in trace.items()}
     found = {
         "differs": differences(*(chosen[kind] for kind in ("ae", "vae"))),
         "decoded": {source: measures.recognised(votes(x)) for source, x in drawn.items()},
         "noise": {f"{sd:g}": measures.paired(*pair) for sd, *pair in zip(NOISE, sizes["ae"], sizes["vae"], strict=True)},
         "normal": normal,
         "moved": measures.paired(moved["ae"], moved["vae"]),
-        "heads": {start: {what: float(values[-1]) for what, values in trace.items()} for start, trace in traced.items()},
     }
     with store.writing(store.claims(name)) as path:
         np.savez_compressed(path, **{key: np.asarray(values, "float32") for key, values in gallery.items()})

@@ -41,6 +41,7 @@ def found(**changed) -> dict:
             "bound": {"side": "below", "images": 20, "bias_nats": -2.5, "highest_nats": -0.2},
         },
         "pixels": {"images": 65536, "total": 1.0},
+        "heads": {start: {"mu_mean": 0.0, "mu_sd": 0.0, "log_var_mean": -9.2, "log_var_sd": 0.0} for start in ("zero", "unit")},
         "narrow": {"annealed_gain_nats": 0.87, "bias_nats": -0.9, "flags": "annealing finds the images 0.87 nats likelier"},
         "chosen": {"annealed_gain_nats": 0.0, "flags": ""},
     } | changed
@@ -56,6 +57,11 @@ def arrays(rng: np.random.Generator) -> dict:
         made |= {f"{case}_temperatures": np.linspace(0.1, 1, 10), f"{case}_accepted": np.linspace(0.9, 0.6, 10)}
         made |= {f"{case}_simulated_truth": truth, f"{case}_simulated_forward": truth - rng.normal(0, 0.1, 20)}
         made |= {f"{case}_simulated_reverse": truth + rng.normal(0, 0.1, 20)}
+    for start in ("zero", "unit"):
+        steps = np.arange(0, 801, 10)
+        trace = {"step": steps, "mu_mean": 0.0 * steps, "mu_sd": 1 / (1 + steps), "log_var_sd": 1 / (1 + steps)}
+        trace["log_var_mean"] = -9.21 * steps / (steps + 0.1)
+        made |= {f"heads_{start}_{name}": values for name, values in trace.items()}
     return made
 
 

@@ -28,7 +28,6 @@ def found(**changed) -> dict:
         "differs": "latent (8 and 16)",
         "normal": {"ae": normal | {"energy_p": 0.005, "rejected": 1}, "vae": normal},
         "moved": three(recognised=0.1, changes=-0.1, moved=-0.1),
-        "heads": {start: {"mu_mean": 0.0, "mu_sd": 0.0, "log_var_mean": -9.2, "log_var_sd": 0.0} for start in ("zero", "unit")},
     } | changed
 
 
@@ -37,9 +36,4 @@ def gallery(rng: np.random.Generator, shape=(4, 4, 1)) -> dict:
     arrays |= {"noisy": rng.random((2, 10, *shape)), **{f"{kind}_noisy": rng.random((2, 10, *shape)) for kind in ("ae", "vae")}}
     arrays |= {f"{kind}_z": rng.standard_normal((30, 2)) for kind in ("ae", "vae")}
     arrays |= {f"{kind}_ways": rng.random((2, 9, *shape)) for kind in ("ae", "vae")}
-    for start in ("zero", "unit"):
-        steps = np.arange(0, 801, 10)
-        trace = {"step": steps, "mu_mean": 0.0 * steps, "mu_sd": 1 / (1 + steps), "log_var_sd": 1 / (1 + steps)}
-        trace["log_var_mean"] = -9.21 * steps / (steps + 0.1)
-        arrays |= {f"heads_{start}_{name}": values for name, values in trace.items()}
     return arrays

@@ -24,6 +24,7 @@ FINE = {
     "pixels": {"total": 1.0},
     "narrow": {"flags": "annealing finds the images 0.9 nats likelier", "annealed_gain_nats": 0.9, "bias_nats": -0.9},
     "chosen": {"flags": "", "annealed_gain_nats": -0.01},
+    "heads": {start: {"log_var_mean": -9.21, "log_var_sd": 0.001} for start in ("zero", "unit")},
 }
 
 
@@ -36,6 +37,8 @@ def test_where_all_holds_nothing_is_broken():
     "where, value, said",
     [
         (("line", "importance", "z"), 4.5, "importance: unbiased"),
+        (("heads", "unit", "log_var_mean"), -9.0, "log-variance, begun at N(0, 1)"),
+        (("heads", "zero", "log_var_sd"), 0.2, "log-variance, begun at 0"),
         (("line", "forward", "z"), -4.5, "forward: unbiased"),
         (("line", "importance", "bias_nats"), 0.05, "importance: a bound from below"),
         (("line", "reverse", "bias_nats"), -0.05, "reverse: a bound from above"),

@@ -13,9 +13,6 @@ CLAIMS = {
             "<model>_noisy": ("unit scale", "and what comes out"),
             "<model>_z": ("units of z", "[N, d]: of each test image a draw from q(z | x), or its code, standardised"),
             "<model>_ways": ("unit scale", "[d, steps, H, W, C]: the first test image, one number of its code moved"),
-            "heads_<start>_step": ("", "steps of an encoder that the KL term alone trains"),
-            "heads_<start>_mu_<moment>": ("units of z", "`mean` and `sd` over images and units of the mean's head"),
-            "heads_<start>_log_var_<moment>": ("log of squared units of z", "and of that of the log-variance"),
         },
     ),
     "results/claims-<claims>.json": (
@@ -44,7 +41,6 @@ CLAIMS = {
                 "one number of a code led from -2 to 2 standard deviations: share `recognised`, share of ways along which the "
                 "class `changes`, how far a pixel is `moved` from end to end",
             ),
-            "heads": ("units of z", "where the KL to N(0, 0.01^2) alone leaves the heads of an encoder, begun at 0 or N(0, 1)"),
         },
     ),
 }

@@ -136,6 +136,9 @@ CALIBRATION = {
                 "the same of images that the model made: `truth`, annealing's lower bound `forward` and upper bound `reverse`, "
                 "`accepted`",
             ),
+            "heads_<start>_step": ("", "steps of an encoder that the KL term alone trains"),
+            "heads_<start>_mu_<moment>": ("units of z", "`mean` and `sd` over images and units of the mean's head"),
+            "heads_<start>_log_var_<moment>": ("log of squared units of z", "and of that of the log-variance"),
         },
     ),
     "results/calibration.json": (
@@ -163,6 +166,7 @@ CALIBRATION = {
                 "what evidence.json would say of `line` with a proposal that is too narrow, scale 1: it must be flagged",
             ),
             "chosen": ("", "what it would say with the proposal that validation images choose"),
+            "heads": ("units of z", "where the KL to N(0, 0.01^2) alone leaves the heads of an encoder, begun at 0 or N(0, 1)"),
         },
     ),
     "artifacts/verdict": (
