@@ -33,14 +33,15 @@ def draw(run: str) -> None:
         more, facts = neighbours(gallery["samples"], images, train_x)
         gallery, found = gallery | more, found | facts
     if isinstance(model, Encodes):
-        codes = {"train": backend.batched(model.encode)(train_x), "test": backend.batched(model.encode)(images.test.x)}
-        more, facts = reconstructions(model, images, codes["test"])
+        encode, decode = backend.batched(model.encode), backend.batched(model.decode)
+        codes = {"train": encode(train_x), "test": encode(images.test.x)}
+        more, facts = reconstructions(decode, images, codes["test"])
         gallery, found = gallery | more, found | {"latent": codes["train"].shape[1]} | facts
         if isinstance(model, Discrete):
             more, facts = compression(model, images, train_x, generator(seed, "k-means"))
             gallery, found = gallery | more, found | facts
         else:
-            gallery |= traversals(model, codes["train"])
+            gallery |= traversals(decode, codes["train"])
             if isinstance(model, Latent):
                 more, facts = rates(model, images.test.x, codes["train"])
                 gallery, found = gallery | more, found | facts
@@ -82,14 +83,14 @@ def neighbours(samples: np.ndarray, images, train_x: np.ndarray) -> tuple[dict, 
     return {"nearest": np.asarray(train_x)[index]}, facts
 
 
-def reconstructions(model, images, codes: np.ndarray) -> tuple[dict, dict]:
-    found, x = backend.batched(model.decode)(codes), images.test.x
+def reconstructions(decode, images, codes: np.ndarray) -> tuple[dict, dict]:
+    found, x = decode(codes), images.test.x
     scale = 1 if images.levels is None else images.levels - 1
     error = float(np.mean(np.square((found - x) / scale, dtype="float64")))
     return {"originals": np.asarray(x[:SHOWN]), "reconstructions": found[:SHOWN], "codes": codes}, {"reconstruction_mse": error}
 
 
-def traversals(model, codes: np.ndarray) -> dict:
+def traversals(decode, codes: np.ndarray) -> dict:
     """One number of the code moves, the others stay at their means; the numbers that vary most over training images."""
     mean, spread = codes.mean(axis=0), codes.std(axis=0)
     steps = mean[:, None] + spread[:, None] * np.linspace(-3, 3, STEPS)
@@ -97,7 +98,7 @@ def traversals(model, codes: np.ndarray) -> dict:
     moved = np.repeat(mean[None], len(widest) * STEPS, axis=0).reshape(len(widest), STEPS, -1)
     for row, unit in enumerate(widest):
         moved[row, :, unit] = steps[unit]
-    decoded = backend.batched(model.decode)(moved.reshape(-1, moved.shape[-1]))
+    decoded = decode(moved.reshape(-1, moved.shape[-1]))
     return {"traversals": decoded.reshape(*moved.shape[:2], *decoded.shape[1:]), "traversal_values": steps[widest]}
 
 
@@ -110,7 +111,8 @@ def rates(model, x: np.ndarray, means: np.ndarray) -> tuple[dict, dict]:
 
 def compression(model, images, train_x: np.ndarray, rng: np.random.Generator) -> tuple[dict, dict]:
     """Which codes are used, what a code map costs in bits, and what k-means on patches does with as many codes."""
-    train, test = (backend.batched(model.quantise)(x) for x in (train_x, images.test.x))
+    quantise = backend.batched(model.quantise)
+    train, test = quantise(train_x), quantise(images.test.x)
     counts, perplexity = quantisation.usage(train, model.codes)
     scale = 1 if images.levels is None else images.levels - 1
     with threadpool_limits(limits=1):
