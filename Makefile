@@ -83,6 +83,7 @@ bench: setup ## how fast everything is, beside what others do and what the machi
 	    sed '/^ *--hash/d; s/ *\\$$//' requirements.txt >.scratch/constraints.txt; \
 	    .venv/bin/python -m pip install -q -c .scratch/constraints.txt -r requirements-bench.txt; }
 	@for each in $(BENCH); do .venv/bin/python -m benchmarks.$$each || exit 1; done
+	@.venv/bin/python -m benchmarks.results readme
 
 bench-compare: setup ## which of the ratios fell by more than 20 %, against OLD=<another results.json>
 	@.venv/bin/python -m benchmarks.results compare $(OLD)

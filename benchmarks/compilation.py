@@ -1,16 +1,20 @@
-"""What compiling takes in a default run: python -m benchmarks.compilation, some minutes. For TensorFlow.
+"""What compiling takes in a default run: python -m benchmarks.compilation, some minutes.
 
-The stages of every run of params.yaml, with one seed, two epochs and few draws, since what is compiled does not depend on
-them. A trace is the running of a Python function into a graph: more than one of a function for the same shapes would be
-waste. Compiling is the time of a call in which something was traced, less that of the next call of the same function.
+Every stage of params.yaml that compiles, with two epochs of training and few draws, since what is compiled does not depend on
+them. A trace is the running of a Python function into a graph: more than one for the same function, model, phase of training
+and shapes would be waste. Compiling is the time of a call in which something was traced, less that of the next call of the same
+function. Where JAX is installed the stages of the smoke profile follow on it; there its own log tells what it compiled.
 """
 
 import json
+import logging
+import re
 import runpy
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
@@ -18,12 +22,9 @@ from benchmarks.results import keep
 from pipeline import params, store
 from tools import profiles
 
-STAGES = ("train", "estimate", "draw")
-
 
 def short(settings: dict) -> dict:
     for run in settings["runs"].values():
-        run["seeds"] = run["seeds"][:1]
         for training in run["training"].values() if "epochs" not in run["training"] else [run["training"]]:
             training["epochs"] = 2
     for block in settings["evidence"].values():
@@ -38,13 +39,13 @@ class Counted:
     inside = 0
 
     def __init__(self, real, function, options: dict):
-        self.traced, self.calls, self.name = [], [], getattr(function, "__qualname__", str(function))
+        self.traced, self.calls = [], []
 
         def noted(*given, **named):
             import tensorflow as tf
 
-            leaves = tf.nest.flatten((given, named))
-            self.traced.append(str([(getattr(leaf, "shape", leaf), getattr(leaf, "dtype", None)) for leaf in leaves]))
+            shapes = [(getattr(leaf, "shape", leaf), getattr(leaf, "dtype", None)) for leaf in tf.nest.flatten((given, named))]
+            self.traced.append((name(function), models(function), str(shapes)))
             return function(*given, **named)
 
         self.compiled = real(noted, **options)
@@ -64,11 +65,24 @@ class Counted:
         return sum(max(0.0, took - min(plain, default=0.0)) for took, traced in self.calls if traced)
 
 
-def watched(stage: str, run: str) -> dict:
-    """Runs a stage here; how often each function was traced for the same shapes, and what that took."""
+def name(function) -> str:
+    line = getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
+    return f"{getattr(function, '__qualname__', function)}:{line}"
+
+
+def models(function) -> tuple:
+    """The models that a function is about, bound to one or closed over, and which phase of training each is in."""
+    import keras
+
+    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    held = [getattr(function, "__self__", None), *cells, *(getattr(each, "__self__", None) for each in cells)]
+    return tuple((id(each), getattr(each, "phase", None)) for each in held if isinstance(each, keras.Model))
+
+
+def on_tensorflow(stage: str, given: list[str]) -> dict:
     import tensorflow as tf
 
-    found: list[Counted] = []
+    found: list[Counted] = []  # kept, so that no two models have the same id
     real = tf.function
 
     def counting(function=None, **options):
@@ -78,36 +92,71 @@ def watched(stage: str, run: str) -> dict:
         return found[-1]
 
     tf.function = counting
-    sys.argv = [str(params.ROOT / "stages" / f"{stage}.py"), run]
+    go(stage, given)
+    traces = Counter(trace for each in found for trace in each.traced)
+    again = Counter(trace[0] for trace, count in traces.items() if count > 1)
+    return {"traces": traces.total(), "seconds": sum(each.seconds() for each in found), "again": dict(again)}
+
+
+def on_jax(stage: str, given: list[str]) -> dict:
+    """Its log does not say of which model a function is, so the same name with the same shapes may be two."""
+    import jax
+
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger = logging.getLogger("jax")
+    logger.addHandler(handler)
+    logger.propagate = False
+    jax.config.update("jax_log_compiles", True)
+    go(stage, given)
+    traces = Counter(line for line in said if line.startswith("Compiling "))
+    seconds = [float(found[1]) for line in said if (found := re.search(r"Finished XLA compilation .* in ([\d.e-]+) s", line))]
+    again = {line.split()[1]: count for line, count in traces.items() if count > 1}
+    return {"traces": traces.total(), "seconds": sum(seconds), "again": again}
+
+
+def go(stage: str, given: list[str]) -> None:
+    sys.argv = [str(params.ROOT / "stages" / f"{stage}.py"), *given]
     try:
         runpy.run_module(f"stages.{stage}", run_name="__main__")
     except SystemExit as stop:
         if stop.code:
             raise
-    again = {each.name: n for each in found for n in Counter(each.traced).values() if n > 1}
-    traces, took = sum(len(each.traced) for each in found), sum(each.seconds() for each in found)
-    return {"traces": traces, "seconds": took, "again": again}
 
 
-def main() -> None:
-    total, traces, again = 0.0, 0, {}
+def stages_of(settings: dict) -> list[list[str]]:
+    runs = [[stage, run] for run in settings["runs"] for stage in ("train", "estimate", "draw")]
+    return [*runs, *(["claims", name] for name in settings["claims"]), ["calibrate"]]
+
+
+def measure(backend: str, settings: dict) -> None:
+    total, traces, again = 0.0, 0, Counter()
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder) / "project"
         profiles.mirror(params.ROOT, here, profiles.known(params.ROOT), set())
-        settings = short(params.read())
+        settings = short(settings)
+        settings["compute"]["backend"] = backend
         store.write_json(here / "params.yaml", settings)
-        for name in settings["data"]:
-            subprocess.run([sys.executable, "-m", "stages.prepare", name], cwd=here, check=True)
-        print(f"{'stage':<34}{'traces':>7}{'seconds':>9}  traced again for the same shapes")
-        for run in settings["runs"]:
-            for stage in STAGES:
-                command = [sys.executable, "-m", "benchmarks.compilation", stage, run]
-                said = subprocess.run(command, cwd=here, check=True, stdout=subprocess.PIPE, text=True).stdout
-                one = json.loads(said.splitlines()[-1])
-                print(f"{f'{stage}@{run}':<34}{one['traces']:>7}{one['seconds']:>9.1f}  {one['again'] or ''}", flush=True)
-                total, traces, again = total + one["seconds"], traces + one["traces"], again | one["again"]
-    print(f"{'all':<34}{traces:>7}{total:>9.1f}  {again or 'none'}")
-    keep({"compilation.traces": traces, "compilation.seconds": round(total, 1), "compilation.traced_again": len(again)})
+        for each in settings["data"]:
+            subprocess.run([sys.executable, "-m", "stages.prepare", each], cwd=here, check=True)
+        print(f"{f'on {backend}':<34}{'traces':>7}{'seconds':>9}  more than once for the same shapes")
+        for stage in stages_of(settings):
+            command = [sys.executable, "-m", "benchmarks.compilation", backend, *stage]
+            said = subprocess.run(command, cwd=here, check=True, stdout=subprocess.PIPE, text=True).stdout
+            one = json.loads(said.splitlines()[-1])
+            print(f"{'@'.join(stage):<34}{one['traces']:>7}{one['seconds']:>9.1f}  {one['again'] or ''}", flush=True)
+            total, traces = total + one["seconds"], traces + one["traces"]
+            again.update(one["again"])
+    print(f"{'all':<34}{traces:>7}{total:>9.1f}  {dict(again) or 'none'}")
+    found = {"traces": traces, "seconds": round(total, 1), "traced_again": again.total()}
+    keep({f"compilation.{backend}.{key}": value for key, value in found.items()})
+
+
+def main() -> None:
+    measure("tensorflow", params.read())
+    if find_spec("jax"):
+        measure("jax", params.read(params.ROOT / "profiles" / "smoke" / "params.yaml"))
 
 
 if __name__ == "__main__":
@@ -115,6 +164,7 @@ if __name__ == "__main__":
         import stages
 
         stages.end = lambda *given: None  # this process goes on to tell
-        print(json.dumps(watched(*sys.argv[1:])))
+        backend, stage, *given = sys.argv[1:]
+        print(json.dumps({"tensorflow": on_tensorflow, "jax": on_jax}[backend](stage, given)))
     else:
         main()

@@ -53,12 +53,14 @@ def ratios(took: dict[str, list[float]], ours: str = "ours") -> dict[str, list[f
 
 
 def lines(
-    case: str, took: dict[str, list[float]], start: dict[str, float], targets: dict[str, float], ours="ours"
+    case: str, took: dict[str, list[float]], start: dict[str, float], targets: dict[str, float], work: float = 0, ours="ours"
 ) -> list[str]:
-    """A line for each way: seconds, what compiling took before, the ratio with its spread, and the target."""
+    """A line for each way: seconds, how much of `work` that is per second, what came before the first one, such as compiling,
+    the ratio with its spread, and the target."""
     found, some = ratios(took, ours), []
     for name, times in took.items():
-        line = f"{case:<16}{name:<14}{median(times):>10.4f}{start.get(name, 0.0):>9.2f}"
+        rate = f"{work / median(times):,.0f}" if work else ""
+        line = f"{case:<16}{name:<14}{median(times):>10.4f}{rate:>11}{start.get(name, 0.0):>9.2f}"
         if name != ours:
             of = sorted(found[name])
             line += f"{median(of):>9.2f}  {f'{of[0]:.2f}-{of[-1]:.2f}':<14}"
@@ -68,28 +70,31 @@ def lines(
     return some
 
 
-HEAD = f"{'case':<16}{'what':<14}{'seconds':>10}{'start s':>9}{'ratio':>9}  {'spread':<14}{'target':<11}met"
+HEAD = f"{'case':<16}{'what':<14}{'seconds':>10}{'per s':>11}{'start s':>9}{'ratio':>9}  {'spread':<14}{'target':<11}met"
 
 
-def report(benchmark: str, case: str, took, start, targets: dict[str, float] | None = None, ours: str = "ours") -> None:
-    """Print and keep it."""
+def report(
+    benchmark: str, case: str, took, start, targets: dict[str, float] | None = None, work: float = 0, ours: str = "ours"
+) -> None:
+    """Print and keep it. `work`: what is done in each repetition, in images or the like."""
     targets = targets or {}
-    print("\n".join(lines(case, took, start, targets, ours)), flush=True)
+    print("\n".join(lines(case, took, start, targets, work, ours)), flush=True)
     found = {}
     for name, of in ratios(took, ours).items():
         found[f"{benchmark}.{case}.ratio_to_{name}"] = median(of)
         details = {"low": min(of), "high": max(of), "repeats": len(of)} | ({"target": targets[name]} if name in targets else {})
+        details |= {"per_s": work / median(took[ours])} if work else {}
         found[f"{benchmark}.{case}.details_to_{name}"] = details | {"start_s": start.get(ours, 0.0)}
     keep(found)
 
 
 def keep(found: dict) -> None:
-    """Beside what other benchmarks found; the same again is replaced."""
+    """Beside what other benchmarks found, each with its own date and machine; the same again is replaced."""
     before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
     machine = {"date": date.today().isoformat(), "machine": cpu(), "cores": os.cpu_count(), "versions": versions}
-    written = json.dumps(dict(sorted((before | found | {"_": machine}).items())), indent=2)
-    FILE.write_text(written + "\n", encoding="utf-8")
+    where = before.pop("_", {}) | {name.partition(".")[0]: machine for name in found}
+    FILE.write_text(json.dumps({"_": where, **dict(sorted((before | found).items()))}, indent=2) + "\n", encoding="utf-8")
 
 
 def cpu() -> str:
@@ -119,6 +124,8 @@ def compare(old: str) -> None:
         before, now = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (old, FILE))
     except (OSError, ValueError) as error:
         raise Refusal(f"{old}: cannot be read ({error})") from None
+    if not isinstance(before, dict):
+        raise Refusal(f"{old}: no results of benchmarks")
     worse = fallen(before, now)
     print("\n".join(worse) or f"none of {sum('.ratio_to_' in name for name in before)} ratios fell by more than 20 %")
     if worse:
@@ -126,33 +133,37 @@ def compare(old: str) -> None:
 
 
 def measured() -> list[tuple[str, str, float, dict]]:
-    """Benchmark and case, what it is compared with, the ratio and its details; of those with a target."""
+    """Benchmark and case, what it is compared with, the ratio and its details."""
     kept = json.loads(FILE.read_text(encoding="utf-8"))
     rows = []
     for name, ratio in kept.items():
         case, _, other = name.partition(".ratio_to_")
         details = kept.get(f"{case}.details_to_{other}", {})
-        if other and "target" in details:
+        if other:
             rows.append((case.replace(".", ", "), other, ratio, details))
     return rows
 
 
 def table() -> str:
-    kept = json.loads(FILE.read_text(encoding="utf-8"))["_"]
     lines = ["| what | beside | ratio | lowest to highest | asked for |", "|---|---|---|---|---|"]
     for case, other, ratio, by in measured():
-        lines.append(f"| {case} | {other} | {ratio:.3g} | {by['low']:.3g} to {by['high']:.3g} | {by['target']:.3g} |")
-    versions = ", ".join(f"{name} {number}" for name, number in kept["versions"].items())
-    return "\n".join([*lines, "", f"{kept['date']}, {kept['machine']}, {kept['cores']} cores, {versions}."])
+        asked = f"{by['target']:.3g}" if "target" in by else ""
+        lines.append(f"| {case} | {other} | {ratio:.3g} | {by['low']:.3g} to {by['high']:.3g} | {asked} |")
+    places: dict[str, list[str]] = {}
+    for name, at in json.loads(FILE.read_text(encoding="utf-8"))["_"].items():
+        versions = ", ".join(f"{package} {number}" for package, number in at["versions"].items())
+        places.setdefault(f"{at['date']}, {at['machine']}, {at['cores']} cores, {versions}", []).append(name)
+    said = [f"{', '.join(names)}: {place}." for place, names in places.items()]
+    return "\n".join([*lines, "", *said])
 
 
 def plot() -> None:
-    """Every ratio over what was asked for, on a scale of factors."""
+    """Every ratio for which something was asked for, over that, on a scale of factors."""
     from matplotlib.figure import Figure
 
     from pipeline.figures.style import BLUE, MUTED, VERMILLION
 
-    rows = measured()[::-1]
+    rows = [row for row in measured()[::-1] if "target" in row[-1]]
     figure = Figure(figsize=(7.2, 0.9 + 0.28 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for y, (_, _, ratio, by) in enumerate(rows):

@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import results, sampling
-from pipeline import Refusal
+from benchmarks import compilation, results, sampling
+from pipeline import Refusal, models
+
+SPEC = {"shape": [4, 4, 1], "levels": 2, "classes": None}
+NETWORK = {"latent": 2, "body": "dense", "widths": [4], "likelihood": "bernoulli"}
 
 
 @pytest.mark.backend
@@ -24,9 +27,9 @@ TOOK = {"ours": [1.0, 2.0, 1.0], "peer": [2.0, 2.0, 3.0], "limit": [0.5, 1.0, 0.
 
 def test_a_ratio_is_of_one_repetition_and_a_line_says_whether_the_target_was_met():
     assert results.ratios(TOOK) == {"peer": [2.0, 1.0, 3.0], "limit": [0.5, 0.5, 0.5]}
-    ours, peer, limit = results.lines("case", TOOK, {"ours": 7.0}, {"peer": 1.9, "limit": 0.6})
-    assert ours.split() == ["case", "ours", "1.0000", "7.00"]
-    assert peer.split() == ["case", "peer", "2.0000", "0.00", "2.00", "1.00-3.00", ">=", "1.9", "yes"]
+    ours, peer, limit = results.lines("case", TOOK, {"ours": 7.0}, {"peer": 1.9, "limit": 0.6}, 8)
+    assert ours.split() == ["case", "ours", "1.0000", "8", "7.00"]
+    assert peer.split() == ["case", "peer", "2.0000", "4", "0.00", "2.00", "1.00-3.00", ">=", "1.9", "yes"]
     assert limit.split()[-1] == "no"
 
 
@@ -48,7 +51,7 @@ def test_what_was_found_is_kept_beside_what_others_found(tmp_path, monkeypatch, 
         "two.b.ratio_to_peer": 2.0,
         "two.b.ratio_to_limit": 0.5,
     }
-    assert found["one.a.details_to_peer"]["target"] == 1.5 and found["_"]["cores"] >= 1
+    assert found["one.a.details_to_peer"]["target"] == 1.5 and all(found["_"][name]["cores"] >= 1 for name in ("one", "two"))
 
 
 @pytest.mark.parametrize(("now", "fine"), [(1.61, True), (1.59, False), (3.0, True), (None, False)])
@@ -70,6 +73,19 @@ def test_a_ratio_that_fell_by_more_than_a_fifth_is_told(tmp_path, monkeypatch, c
 def test_nothing_to_compare_with_is_refused_in_one_line(name):
     with pytest.raises(Refusal, match=r"OLD=|nowhere\.json: cannot be read"):
         results.compare(name)
+
+
+@pytest.mark.backend
+def test_what_is_traced_is_told_apart_by_function_model_and_phase_of_training():
+    model, other = (models.build("latent", "vae", SPEC, NETWORK, 0) for _ in range(2))
+    about = [(compilation.name(each), compilation.models(each)) for each in (model.encode, model.encode, other.encode)]
+    assert about[0] == about[1] != about[2]
+    assert compilation.models(lambda x: model.encode(x)) == about[0][1]
+    encode = model.encode
+    assert compilation.models(lambda x: encode(x)) == about[0][1]
+    assert compilation.name(model.encode) != compilation.name(model.decode)
+    model.phase = "another"
+    assert compilation.models(model.encode) != about[0][1]
 
 
 def test_what_the_sampler_is_compared_with_calls_a_forward_pass_per_pixel():

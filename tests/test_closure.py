@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from dvc_helpers import Project, Watched, dump, environment, load
 
 OUTSIDE = {".git", ".dvc", ".scratch", "__pycache__", "dvc.yaml"}
@@ -47,6 +48,20 @@ def test_what_a_stage_declares_it_reads(smoke):
     empty = {path for path in unread["train"] if path.endswith("/blocks.py")}  # a family that shares nothing
     other = {"pipeline/data/published.py"}  # of sets that are downloaded, of which this project has none
     assert {name: paths for name in unread if (paths := unread[name] - order - empty - other)} == {}
+
+
+def test_the_map_of_what_each_pixel_costs_sums_to_log_p(smoke):
+    """Gallery and estimate are made by different stages, from the weights on disk."""
+    found = 0
+    for gallery in (smoke.path / "artifacts" / "gallery").glob("*.npz"):
+        with np.load(gallery) as arrays:
+            if "likelihood_map" in arrays:
+                found += 1
+                table = pd.read_csv(smoke.path / "artifacts" / "likelihood" / f"{gallery.stem}.csv")
+                one = table[table.seed == table.seed.min()].log_prob_nats.to_numpy()
+                drawn = arrays["likelihood_map"]
+                np.testing.assert_allclose(drawn.sum(axis=(1, 2), dtype="float64"), one[: len(drawn)], rtol=1e-5)
+    assert found
 
 
 STAGE = """

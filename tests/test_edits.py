@@ -15,7 +15,7 @@ from pipeline import store
 
 edit = sys.argv.pop()
 sys.argv.append("digits-vae")
-stages.run(lambda run: exec(edit), "run")
+stages.run(lambda run: exec(edit, globals() | {"run": run}), "run")
 """
 
 
@@ -54,6 +54,21 @@ def test_what_changed_is_named(project, edit, said):
     done = draw(project, edit)
     assert done.returncode == 2
     assert done.stderr == f"{said}: changed while draw@digits-vae ran, so its outputs are not recorded: run it again\n"
+
+
+ORPHAN = """
+from stages import watch
+watch.began_under[:] = [2**22 - 1]
+with store.writing(store.gallery(run)) as path:
+    path.write_bytes(b"of an orphan")
+"""
+
+
+def test_what_nobody_waits_for_puts_nothing_in_its_place(project):
+    done = draw(project, ORPHAN)
+    assert done.returncode == 2
+    assert done.stderr == "draw@digits-vae: the DVC that started this was killed, so it ends, too\n"
+    assert not (project.path / "artifacts" / "gallery" / "digits-vae.npz").exists()
 
 
 def test_nothing_is_put_in_its_place_any_more(project):

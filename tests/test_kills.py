@@ -25,6 +25,7 @@ def project(tmp_path_factory) -> Project:
     params = load((ROOT / "profiles" / "smoke" / "params.yaml").read_text(encoding="utf-8"))
     run = params["runs"]["digits-vae"]
     run["network"] |= {"dropout": 0.1}
+    params["evidence"][run["evidence"]] |= {"draws": 20_000}
     run["training"] = {"epochs": 27, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"}
     project = copy(tmp_path_factory.mktemp("kills"), dump(params))
     project.dvc("repro", "prepare@digits")
@@ -147,18 +148,50 @@ def test_a_dvc_lock_that_was_cut_short_is_mended_and_nothing_runs_again(project,
     assert made(project) == whole[0]
 
 
+def interrupt(running: Running, most: float) -> None:
+    """Ctrl-C, after which the stage ends within `most` seconds, DVC a while later, in one line, and the locks are free."""
+    own = psutil.Process(running.stage())
+    began = time.monotonic()
+    os.killpg(running.dvc.pid, signal.SIGINT)
+    psutil.wait_procs([own], timeout=30)
+    assert not own.is_running() and time.monotonic() - began < most
+    assert running.dvc.wait(20) != 0
+    assert gone(running.project, 2)
+    assert running.said().count("stopped; `dvc repro` goes on with what is unfinished") == 1
+    assert "Traceback" not in running.said()
+    running.project.dvc("status")
+
+
 def test_ctrl_c_ends_it_soon_and_nothing_is_lost(project, whole):
     running = Running(project)
     running.wait("epoch 4/27")
-    began = time.monotonic()
-    os.killpg(running.dvc.pid, signal.SIGINT)
-    assert running.dvc.wait(20) != 0
-    assert time.monotonic() - began < 8  # 1.5 at most, and DVC's own end
-    assert gone(project, 1)
-    assert "stopped; `dvc repro` goes on with what is unfinished" in running.said()
-    assert "Traceback" not in running.said()
-    project.dvc("status")  # the locks are free
+    interrupt(running, 2)
     said = project.dvc("repro", "--single-item", "--force", TRAIN)
     step, epoch = map(int, re.search(r"goes on after step (\d+) of 314 of epoch (\d+)", said).groups())
     assert (epoch, step) > (1, 0)
     assert made(project) == whole[0]
+
+
+def test_ctrl_c_while_a_model_is_built_and_compiled(project, whole):
+    running = Running(project)
+    running.wait("digits-vae, seed 0")
+    time.sleep(0.5)
+    assert "epoch" not in running.said()
+    interrupt(running, 10)
+    project.dvc("repro", "--single-item", "--force", TRAIN)
+    assert made(project) == whole[0]
+
+
+def test_ctrl_c_ends_an_estimate_and_what_is_finished_of_it_stays(project, whole):
+    running = Running(project, "estimate@digits-vae")
+    running.wait("digits-vae, seed 0: 32 images")
+    interrupt(running, 2)
+    kept = project.path / ".scratch" / "estimate" / "digits-vae"
+    tiles = {path.name: path.stat().st_mtime_ns for path in kept.rglob("*.npz")}
+    assert tiles
+    running = Running(project, "estimate@digits-vae")
+    while kept.exists() and set(tiles) >= {path.name for path in kept.rglob("*.npz")}:
+        assert running.dvc.poll() is None, running.said()
+        time.sleep(0.1)
+    assert {path.name: path.stat().st_mtime_ns for path in kept.rglob("*.npz") if path.name in tiles} == tiles  # not made again
+    interrupt(running, 2)

@@ -234,3 +234,8 @@ def test_help_names_every_target_that_is_meant_for_people(tmp_path):
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
     said = re.findall(r"^make (\S*)  ", machine.does("help"), re.M)
     assert said == [{"all": ""}.get(t, t) for t in targets if t != "setup-dev"]
+
+
+def test_the_report_is_served_to_this_machine_only(tmp_path):
+    said = Machine(tmp_path, python3=fake_python()).commit().does("-n", "serve")
+    assert "http.server --bind 127.0.0.1 " in said

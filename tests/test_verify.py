@@ -36,21 +36,21 @@ def folders(tmp_path):
     return one, other
 
 
-@pytest.mark.backend
-def test_a_weight_that_is_off_by_a_ten_millionth_is_found(folders):
-    one, other = folders
-    assert verify.unlike(verify.hashes(one), verify.hashes(other)) == []
-    weights = other / "artifacts" / "weights" / "r" / "0" / "model.weights.h5"
-    with h5py.File(weights, "r+") as file:
+WEIGHTS = "artifacts/weights/r/0/model.weights.h5"
+
+
+def plant(folder) -> None:
+    """A ten millionth more in one weight."""
+    with h5py.File(folder / WEIGHTS, "r+") as file:
         names = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) and item.size else None)
         kernel = next(file[name] for name in names if file[name].ndim == 2)
         before = kernel[0, 0]
         kernel[0, 0] = before + 1e-7
         assert 0 < abs(kernel[0, 0] - before) < 2e-7
-    assert verify.unlike(verify.hashes(one), verify.hashes(other)) == ["artifacts/weights/r/0/model.weights.h5"]
 
 
+@pytest.mark.backend
 def test_what_dvc_lock_says_is_compared_whatever_its_order(folders):
     one, other = folders
     lock = json.loads((one / "dvc.lock").read_text())
@@ -72,6 +72,7 @@ def alone(folders, monkeypatch):
     return one, other
 
 
+@pytest.mark.backend
 def test_the_default_profile_is_held_against_the_lock_in_git(alone, monkeypatch, capsys):
     monkeypatch.setattr(verify, "ROOT", alone[0])
     monkeypatch.setattr(verify, "where", lambda folder: folder.name)
@@ -82,6 +83,24 @@ def test_the_default_profile_is_held_against_the_lock_in_git(alone, monkeypatch,
     (alone[1] / "dvc.lock").write_text(json.dumps(lock))
     with pytest.raises(Refusal, match=r"^! train@r: artifacts/weights/r\nverify: 1 of 5 differ"):
         verify.verify("default")
+
+
+@pytest.mark.backend
+def test_a_profile_that_is_run_twice_is_held_against_itself_and_a_weight_off_by_a_ten_millionth_is_found(
+    alone, monkeypatch, capsys
+):
+    given = []
+    monkeypatch.setattr(verify, "fresh", lambda profile, name: alone[name == f"{profile}-2"])
+    monkeypatch.setattr(verify, "where", lambda folder: folder.name)
+    monkeypatch.setattr(verify, "give", lambda made, cache: given.append(made))
+    monkeypatch.setattr(verify.profiles, "cache", lambda root: "cache")
+    verify.verify("smoke")
+    assert capsys.readouterr().out.endswith("3 files, all the same\n")
+    plant(alone[1])
+    with pytest.raises(Refusal) as refused:
+        verify.verify("smoke")
+    assert str(refused.value).startswith(f"! {WEIGHTS}\nverify: 1 of ")
+    assert given == [alone[0] / ".dvc" / "cache"]  # nothing of what was not the same
 
 
 @pytest.mark.parametrize(
