@@ -26,7 +26,7 @@ def project(tmp_path_factory) -> Project:
     run = params["runs"]["digits-vae"]
     run["network"] |= {"dropout": 0.1}
     params["evidence"][run["evidence"]] |= {"draws": 20_000}
-    run["training"] = {"epochs": 27, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"}
+    run["training"] = {"epochs": 48, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"}
     project = copy(tmp_path_factory.mktemp("kills"), dump(params))
     project.dvc("repro", "prepare@digits")
     return project
@@ -164,7 +164,7 @@ def interrupt(running: Running, most: float) -> None:
 
 def test_ctrl_c_ends_it_soon_and_nothing_is_lost(project, whole):
     running = Running(project)
-    running.wait("epoch 4/27")
+    running.wait("epoch 40/48")
     interrupt(running, 2)
     said = project.dvc("repro", "--single-item", "--force", TRAIN)
     step, epoch = map(int, re.search(r"goes on after step (\d+) of 314 of epoch (\d+)", said).groups())
@@ -184,7 +184,7 @@ def test_ctrl_c_while_a_model_is_built_and_compiled(project, whole):
 
 def test_ctrl_c_ends_an_estimate_and_what_is_finished_of_it_stays(project, whole):
     running = Running(project, "estimate@digits-vae")
-    running.wait("digits-vae, seed 0: 32 images")
+    running.wait("digits-vae, seed 0: 64 images")
     interrupt(running, 2)
     kept = project.path / ".scratch" / "estimate" / "digits-vae"
     tiles = {path.name: path.stat().st_mtime_ns for path in kept.rglob("*.npz")}

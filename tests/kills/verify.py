@@ -12,7 +12,7 @@ from test_kills import ROOT, kill, made
 
 KILLS = 20
 LONG = {
-    "digits-vae": {"epochs": 27, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"},
+    "digits-vae": {"epochs": 48, "batch_size": 4, "learning_rate": 0.003, "averaging": 0.99, "schedule": "cosine"},
     "digits-pixelcnn": {"epochs": 12, "batch_size": 16, "learning_rate": 0.003, "averaging": 0.99},
     "digits-vqvae": {
         "codes": {"epochs": 8, "batch_size": 16, "learning_rate": 0.003},
