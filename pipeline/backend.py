@@ -1,4 +1,4 @@
-"""The only file that knows which backend runs: start it with the tracked threads and precision, compile functions for it."""
+"""Which backend runs is known here, and in sharing.py, only: starts it as tracked, compiles functions for it."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Le
 
-from pipeline import Refusal
+from pipeline import Refusal, sharing
 
 
 def start(
@@ -18,12 +18,14 @@ def start(
     backend: Literal["tensorflow", "jax"],
     threads: Annotated[int, Ge(1), Le(1024)],
     precision: Literal["float32", "mixed_bfloat16"],
+    devices: Literal["all"] | Annotated[int, Ge(1), Le(4096)] = 1,
 ) -> None:
-    """Before keras is imported anywhere. All three change the trained bits, so all three are parameters.
+    """Before keras is imported anywhere. All of it changes the trained bits, so all of it is parameters.
 
     backend: what Keras runs on
     threads: of the CPU, within one operation
     precision: float32, or mixed_bfloat16: weights in float32, activations in bfloat16
+    devices: how many share each batch of training, on JAX
     """
     agree(backend)
     os.environ["KERAS_BACKEND"] = backend
@@ -38,6 +40,7 @@ def start(
     if backend == "tensorflow":
         with quiet():
             _start_tensorflow(threads)
+    sharing.share(devices)
     keras.config.set_dtype_policy(precision)
 
 
@@ -127,6 +130,7 @@ def fit(model, batches, **how) -> None:
 
     if keras.backend.backend() == "jax":
         first = batches.step(0)  # Keras looks at a batch where a layer has never been called by itself
+        sharing.check(batches.size)
 
         class Calls(keras.utils.PyDataset):
             def __len__(self):
@@ -142,7 +146,7 @@ def fit(model, batches, **how) -> None:
         def train(state, call):
             logs = {}
             for batch in batches.take():
-                logs, state = one(state, iter([(batch,)]))
+                logs, state = one(state, iter([(sharing.spread(batch),)]))
             return logs, state
     else:
         import tensorflow as tf

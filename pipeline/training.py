@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from annotated_types import Gt, Lt
 
-from pipeline import Refusal, backend
+from pipeline import Refusal, backend, sharing
 from pipeline.base import Count, Fraction, NonNegative, Positive, Trainable, generator
 from pipeline.data.batches import Training, validation
 from pipeline.data.store import Images, training_images
@@ -211,11 +211,12 @@ class Watch(keras.callbacks.Callback):
     def validated(self) -> dict[str, float]:
         """The means of all terms over the validation images; of averaged weights, which are in their place by now."""
         sums, count = {}, 0
-        for batch in self.valid():
-            size = len(batch["x"])
-            for name, mean in self.model.test_on_batch(batch, return_dict=True).items():
-                sums[name] = sums.get(name, 0.0) + size * float(mean)
-            count += size
+        with sharing.alone():
+            for batch in self.valid():
+                size = len(batch["x"])
+                for name, mean in self.model.test_on_batch(batch, return_dict=True).items():
+                    sums[name] = sums.get(name, 0.0) + size * float(mean)
+                count += size
         return {f"valid_{name}": total / count for name, total in sums.items()}
 
     def on_epoch_end(self, epoch, logs=None):

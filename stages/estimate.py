@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 import stages
-from pipeline import Refusal, backend, params, store
+from pipeline import Refusal, backend, params, sharing, store
 from pipeline.data import store as data_store
 
 WARNED = 500  # validation images on which a model looks for what its reader has to know
@@ -30,7 +30,8 @@ def estimate(run: str) -> None:
                 print(f"{run}, seed {seed}: {done} images  {left:.0f} s left", flush=True)
 
             try:
-                found.append(score.score(model, images, seed, wished, store.Finished(finished / str(seed)), progress))
+                with sharing.enough_memory("chains"):
+                    found.append(score.score(model, images, seed, wished, store.Finished(finished / str(seed)), progress))
             except Refusal as refusal:
                 raise Refusal(f"params.yaml: evidence.{chosen['evidence']}.{refusal}") from None
             if isinstance(model, Density):

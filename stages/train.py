@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 import stages
-from pipeline import Refusal, backend, params, store
+from pipeline import Refusal, backend, params, sharing, store
 from pipeline.data import store as data_store
 
 FIRST = ["seed", "phase", "epoch", "step", "learning_rate", "loss", "valid_loss"]  # columns that every phase has
@@ -32,7 +32,8 @@ def train(run: str) -> None:
                 print(f"{run}, seed {seed}", flush=True)
                 kept = store.Finished(unfinished / str(seed))
                 try:
-                    history, size = train_seed(chosen, spec, images, seed, kept, weights / str(seed))
+                    with sharing.enough_memory("training.batch_size"):
+                        history, size = train_seed(chosen, spec, images, seed, kept, weights / str(seed))
                 except Refusal as refusal:
                     raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
                 histories.append(history)

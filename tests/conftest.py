@@ -10,6 +10,9 @@ from pipeline import backend
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before a test module imports keras
 
 
+collect_ignore = [] if BACKEND == "jax" else ["test_devices.py"]  # of what only JAX does
+
+
 def pytest_runtest_setup(item):
     """Importing a framework takes seconds that tests of files and parameters need not wait for."""
     if "backend" in item.keywords:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline import Refusal, backend
+from pipeline import Refusal, backend, sharing
 from pipeline.params import ROOT
 
 START = "from pipeline import backend; backend.start(backend={!r}, threads=2, precision={!r})"
@@ -45,6 +45,31 @@ def test_another_backend_cannot_start_later(monkeypatch):
         backend.start(backend=other, threads=2, precision="float32")
     monkeypatch.undo()
     backend.start(backend=keras.backend.backend(), threads=2, precision="float32")  # a second start is no harm
+
+
+@pytest.mark.backend
+def test_several_devices_share_a_batch_on_jax_only(monkeypatch):
+    monkeypatch.setattr(sharing, "available", lambda: ["GPU:0", "GPU:1"])
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    for devices in (2, "all"):
+        with pytest.raises(Refusal, match=r"^params\.yaml: compute\.devices: 2 share a batch on JAX only: write 1, or "):
+            sharing.share(devices)
+    with pytest.raises(Refusal, match=r"^params\.yaml: compute\.devices: there are 2 \(GPU:0, GPU:1\), found 3$"):
+        sharing.share(3)
+    sharing.share(1)
+    assert keras.distribution.distribution() is None
+
+
+@pytest.mark.parametrize("said", ["RESOURCE_EXHAUSTED: Out of memory\nmore", "OOM when allocating tensor", None])
+def test_a_device_without_enough_memory_is_told_by_the_parameter_to_lower(said):
+    told = r"^training\.batch_size: not enough memory \([^\n]+\): try less$"
+    with pytest.raises(Refusal, match=told), sharing.enough_memory("training.batch_size"):
+        raise RuntimeError(said) if said else MemoryError
+
+
+def test_another_error_is_not_about_memory():
+    with pytest.raises(RuntimeError, match="shapes"), sharing.enough_memory("training.batch_size"):
+        raise RuntimeError("shapes do not fit")
 
 
 @pytest.mark.backend
