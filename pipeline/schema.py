@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, create_model
 
 from pipeline import Refusal, backend, evidence
 from pipeline.params import ROOT
-from pipeline.sections import Block, Calibration, Claims, Data, Params, Run
+from pipeline.sections import Aim, Block, Calibration, Claims, Data, Params, Run
 from pipeline.wording import shown, words
 
 CODE = Path(__file__).parent
@@ -165,6 +165,8 @@ def run(key: str, value, params: dict) -> None:
     if value["seeds"] != sorted(value["seeds"]):
         refuse(f"{key}.seeds", f"expected rising numbers, found {shown(value['seeds'])}")  # the first seed is the least
     block(f"{key}.network", value["network"], network(value["family"], value["model"]))
+    if value.get("aims") is not None:
+        block(f"{key}.aims", value["aims"], Aim)
     made = import_module(f"pipeline.models.{value['family']}.{value['model']}").Model
     if why := evidence.misfit(made, evidence.settings(**params["evidence"][value["evidence"]])):
         refuse(f"{key}.evidence", f"{value['evidence']} does not fit the model {value['model']}: {why}")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.data.store import Seed
@@ -37,6 +37,13 @@ class Run(Block):
     network: dict = Field(description="what the model is built with")
     training: dict = Field(description="how it is trained")
     evidence: str = Field(description="how its likelihood is estimated, a name in `evidence`")
+    aims: dict | None = Field(None, description="a published number to be reached, which the index shows")
+
+
+class Aim(Block):
+    nats: float = Field(description="the published test NLL")
+    within: Annotated[float, Gt(0)] = Field(description="nats by which the run's may be off")
+    source: Annotated[str, MinLen(1)] = Field(description="who published it, and where")
 
 
 class Claims(Block):

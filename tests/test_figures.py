@@ -22,6 +22,18 @@ def test_mass_and_density_never_share_a_chart_or_a_column(tmp_path, monkeypatch)
     assert list(compare.nlls(runs).run) == ["mass-a", "mass-b"]
 
 
+def test_a_published_number_is_a_line_and_the_words_say_whether_it_was_reached():
+    aim = {"nats": 23.0, "within": 0.6, "source": "X 2016"}
+    runs = {"a": {"data": "d", "model": "vae", "aims": aim}, "b": {"data": "d", "model": "vae", "aims": aim | {"nats": 20.0}}}
+    one = EVIDENCE | {"nll_low": 23.0, "nll_high": 24.0}
+    figure, _, said = index.nll(["a", "b"], runs, {"a": one, "b": one})
+    dotted = [line.get_xdata()[0] for line in figure.axes[0].lines if list(line.get_xdata()) == [line.get_xdata()[0]] * 2]
+    assert {23.0, 20.0} <= set(dotted)
+    assert "a aims at 23.00 ± 0.60 (X 2016): reached, +0.50." in said
+    assert "b aims at 20.00 ± 0.60 (X 2016): not reached, +3.50." in said
+    assert index.aimed(["a"], {"a": {"data": "d"}}, {"a": one}) == []
+
+
 def test_words_say_what_kind_of_number_it_is():
     exact = {**EVIDENCE, "estimator": "exact", "direction": "exact"}
     bound = {**EVIDENCE, "estimator": "bound"}

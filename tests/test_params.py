@@ -115,6 +115,7 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("[0, 1]", "[1, 0]", f"{RUN}.seeds: expected rising numbers, found [1, 0]"),
     ("[0, 1]", "[]", f"{RUN}.seeds: {SEEDS}, found []"),
     ("[0, 1]", "[-1]", f"{RUN}.seeds: {SEEDS}, found [-1]"),
+    ("seeds: [0, 1]", "seeds: [0, 1]\n    aims: {nats: 9, within: 1}", f"{RUN}.aims.source: missing, expected text"),
     ("digits-vae:", "data-vae:", "runs.data-vae: a run cannot be called so: another page has this name"),
     ("digits-vae:", "index:", "runs.index: a run cannot be called so: another page has this name"),
     ("digits-vae:", "calibration:", "runs.calibration: a run cannot be called so: another page has this name"),

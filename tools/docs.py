@@ -111,6 +111,7 @@ def params() -> str:
     parts += ["## evidence.&lt;name&gt;\n", again(estimation, "evidence.*", stages), keys(estimation)]
     parts += ["## runs.&lt;name&gt;\n", keys(schema.Run, stages=stages)]
     parts += ["## runs.&lt;name&gt;.training\n", again(training, "runs.*.training", stages), PHASES, keys(training)]
+    parts += ["## runs.&lt;name&gt;.aims\n", again(schema.Aim, "runs.*.aims", stages), keys(schema.Aim)]
     parts += ["## runs.&lt;name&gt;.network\n"]
     for number, (family, model) in enumerate((each, model) for each in schema.families() for model in schema.models(each)):
         network = schema.network(family, model)

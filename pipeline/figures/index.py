@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.figures import paired, pictures
 from pipeline.figures.parts import link
-from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, WIDTH, Figure, colour, interval
+from pipeline.figures.style import DOTS, GREEN, INK, MUTED, PAPER, VERMILLION, WIDTH, Figure, colour, interval
 from pipeline.figures.words import KINDS, big, count, kind, nats
 
 MARKS = {"exact": "o", "estimate": "D", "bound": "<"}
@@ -60,7 +60,7 @@ def title(data: str, measure: str | None, others: list[str]) -> tuple[str, str]:
 
 def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
     """One row per run, the best on top; baselines and the floor as lines; the mark says what kind of number it is."""
-    references = lines(evidence[names[0]])
+    references = lines(evidence[names[0]]) + aims(names, runs)
     row, head, foot = 0.5, 0.16 * len(references) + 0.08, 0.62
     height = head + row * len(names) + foot
     figure = Figure((WIDTH, height))
@@ -84,7 +84,8 @@ def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
         axes.annotate(f"{name} {nats(value)}", (value, y), (4 if right else -4, 0), color=tone, fontsize=8, **place)
     axes.set_xlabel("test NLL, nats per image; lower is better")
     legend(figure, {kind(evidence[name]) for name in names}, height)
-    return figure, "Test NLL of each run with 95 % intervals, baselines and floor", said(names, evidence)
+    text = " ".join([said(names, evidence), *aimed(names, runs, evidence)])
+    return figure, "Test NLL of each run with 95 % intervals, baselines and floor", text
 
 
 def lines(one: dict) -> list[tuple[str, float, str]]:
@@ -94,6 +95,22 @@ def lines(one: dict) -> list[tuple[str, float, str]]:
         ("independent_nats", "independent", MUTED),
     )
     return [(name, one[key], tone) for key, name, tone in known if one.get(key) is not None]
+
+
+def aims(names: list[str], runs: dict) -> list[tuple[str, float, str]]:
+    """The published numbers that runs are to reach."""
+    return [(f"{name} aims at", aim["nats"], VERMILLION) for name in names if (aim := runs[name].get("aims"))]
+
+
+def aimed(names: list[str], runs: dict, evidence: dict[str, dict]) -> list[str]:
+    found = []
+    for name in names:
+        if aim := runs[name].get("aims"):
+            off = evidence[name]["nll_nats"] - aim["nats"]
+            met = "reached" if off <= aim["within"] else "not reached"
+            far = f"{off:+.2f}".replace("-", "−")
+            found.append(f"{name} aims at {nats(aim['nats'])} ± {nats(aim['within'])} ({aim['source']}): {met}, {far}.")
+    return found
 
 
 def legend(figure: Figure, sorts: set[str], height: float) -> None:
