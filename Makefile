@@ -4,7 +4,7 @@ PROFILE ?= default
 BACKEND ?= tensorflow
 REV ?= HEAD
 JOBS ?= 2
-BENCH ?= training evidence sampling pipeline growth compilation
+BENCH ?= training evidence sampling pipeline growth compilation full_size
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # DVC's own choice, /var/tmp/dvc, is shared with every user of the machine.

@@ -149,12 +149,17 @@ def table() -> str:
     for case, other, ratio, by in measured():
         asked = f"{by['target']:.3g}" if "target" in by else ""
         lines.append(f"| {case} | {other} | {ratio:.3g} | {by['low']:.3g} to {by['high']:.3g} | {asked} |")
-    places: dict[str, list[str]] = {}
+    return "\n".join([*lines, "", *places()])
+
+
+def places(*benchmarks: str) -> list[str]:
+    """When and where these, or all, were measured."""
+    found: dict[str, list[str]] = {}
     for name, at in json.loads(FILE.read_text(encoding="utf-8"))["_"].items():
         versions = ", ".join(f"{package} {number}" for package, number in at["versions"].items())
-        places.setdefault(f"{at['date']}, {at['machine']}, {at['cores']} cores, {versions}", []).append(name)
-    said = [f"{', '.join(names)}: {place}." for place, names in places.items()]
-    return "\n".join([*lines, "", *said])
+        if name in benchmarks or not benchmarks:
+            found.setdefault(f"{at['date']}, {at['machine']}, {at['cores']} cores, {versions}", []).append(name)
+    return [f"{', '.join(names)}: {place}." for place, names in found.items()]
 
 
 def plot() -> None:
@@ -182,13 +187,17 @@ def plot() -> None:
     figure.savefig(ROOT / "docs" / "benchmarks.svg", metadata={"Date": None})
 
 
-def readme() -> None:
-    path = ROOT / "README.md"
+def put(path: Path, text: str) -> None:
+    """Between the two marks in a document."""
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not after:
-        raise Refusal(f"README.md: the lines {BEGIN} and {END} are gone")
-    path.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+    _, end, after = rest.partition(END)
+    if not end:
+        raise Refusal(f"{path.name}: the lines {BEGIN} and {END} are gone")
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def readme() -> None:
+    put(ROOT / "README.md", table())
     plot()
 
 

@@ -1,0 +1,40 @@
+"""The profiles of published data sets build and learn at their real size, on random images; what they take is reckoned."""
+
+import numpy as np
+import pytest
+
+from benchmarks import full_size, results
+from pipeline import params
+
+pytestmark = pytest.mark.backend
+RUNS = [
+    (profile, name)
+    for profile in full_size.PROFILES
+    for name in params.read(params.ROOT / "profiles" / profile / "params.yaml")["runs"]
+]
+
+
+@pytest.mark.parametrize(("profile", "name"), RUNS, ids=[name for _, name in RUNS])
+def test_a_step_of_every_phase_is_taken_at_full_size(profile, name, monkeypatch):
+    settings = params.read(params.ROOT / "profiles" / profile / "params.yaml")
+    run, data = settings["runs"][name], settings["data"][settings["runs"][name]["data"]]
+    shape, known, test = full_size.SHAPES[data["source"]]
+    images = full_size.random_images(data, 3, 2)
+    assert images.train.x.shape == (3, *shape) and known > data["valid"] and test
+    assert images.redraw == (255 if data.get("binarised") == "dynamic" else None)
+    if "codes" in run["network"]:
+        monkeypatch.setitem(run["network"], "codes", 4)  # there must be as many images
+    model = full_size.model_of(run, images)
+    for phase, how in full_size.blocks(model, run).items():
+        monkeypatch.setitem(how, "batch_size", 4)  # of such images a step takes as long as the suite may
+        before = [np.array(weight) for weight in model.weights]
+        monkeypatch.setattr(full_size, "EPOCHS", 2)
+        assert full_size.step_seconds(model, run, data, phase, 1) > 0
+        assert any(not np.array_equal(a, b) for a, b in zip(before, model.weights, strict=True))
+
+
+def test_a_table_goes_between_its_marks(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    results.put(path, "new")
+    assert path.read_text() == f"before\n{results.BEGIN}\nnew\n{results.END}\nafter\n"
