@@ -32,7 +32,7 @@ def start(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if backend == "jax":
         os.environ["NPROC"] = str(threads)  # the size of XLA's thread pool on a CPU
-    with quiet(), light_imports():
+    with quiet(), light_imports("sklearn", *(["jax"] if backend == "tensorflow" else [])):
         import keras
 
     if keras.backend.backend() != backend:
@@ -70,16 +70,15 @@ def quiet():
 
 
 @contextmanager
-def light_imports():
+def light_imports(*unwanted: str):
     """A framework's modules are objects by the million that all stay: a search for garbage among them takes a quarter of the
-    time and finds none. And where it can, Keras imports scikit-learn, for wrappers that nothing here uses.
+    time and finds none. And where they can, Keras imports scikit-learn, for wrappers, and TensorFlow JAX, for its Lite.
     """
     if "keras" in sys.modules:
         yield
         return
-    hidden, collected = "sklearn" not in sys.modules, gc.isenabled()
-    if hidden:
-        sys.modules["sklearn"] = None
+    hidden, collected = [name for name in unwanted if name not in sys.modules], gc.isenabled()
+    sys.modules |= dict.fromkeys(hidden)
     gc.disable()
     try:
         yield
@@ -87,8 +86,8 @@ def light_imports():
         gc.freeze()
         if collected:
             gc.enable()
-        if hidden:
-            del sys.modules["sklearn"]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _start_tensorflow(threads: int) -> None:
