@@ -10,7 +10,8 @@ from pipeline import backend
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before a test module imports keras
 
 
-collect_ignore = [] if BACKEND == "jax" else ["test_devices.py"]  # of what only JAX does
+# What only JAX does; what is of profiles on TensorFlow.
+collect_ignore = ["test_full_size.py" if BACKEND == "jax" else "test_devices.py"]
 
 
 def pytest_runtest_setup(item):
