@@ -3,8 +3,8 @@
 Each run of profiles/mnist-static, mnist-dynamic and cifar10 is built at its full size and trained for a few steps on random
 images of the right shape, and its likelihood estimated with a few draws: seconds per step and per draw of an image, on this
 machine and the profile's backend. Times what the profile asks for they are hours, which docs/full-size.md shows with all that
-they are made of. What steps and draws do not count is left out: validation, which is a pass without gradients per epoch,
-annealing, pictures and pages.
+they are made of. The ends of epochs are counted with 20 images to validate on, so most of what
+validation takes is left out, and annealing, pictures and pages are.
 """
 
 from itertools import pairwise
@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.results import keep, places, put, seconds
 from pipeline import backend, params
 from pipeline.data.store import Images, Split
+from stages.train import phases
 
 PROFILES = ("mnist-static", "mnist-dynamic", "cifar10")
 SHAPES = {"mnist": ((28, 28, 1), 60_000, 10_000), "cifar10": ((32, 32, 3), 50_000, 10_000)}  # known and test images
@@ -43,14 +44,10 @@ def model_of(run: dict, images: Images):
     return models.build(run["family"], run["model"], spec, run["network"], 0)
 
 
-def blocks(model, run: dict) -> dict[str, dict]:
-    return run["training"] if len(model.phases) > 1 else {model.phases[0]: run["training"]}
-
-
 def step_seconds(model, run: dict, data: dict, phase: str, steps: int = STEPS) -> float:
     from pipeline import training
 
-    how, ends = blocks(model, run)[phase], []
+    how, ends = phases(model, run["training"])[phase], []
     images = random_images(data, max(steps * how["batch_size"], run["network"].get("codes", 0)), 20)
 
     class Watch(training.Watch):
@@ -87,7 +84,7 @@ def main() -> None:
             data, evidence = settings["data"][run["data"]], settings["evidence"][run["evidence"]]
             _, known, test = SHAPES[data["source"]]
             model = model_of(run, random_images(data, 1, 1))
-            for phase, how in blocks(model, run).items():
+            for phase, how in phases(model, run["training"]).items():
                 count = how["epochs"] * ((known - data["valid"]) // how["batch_size"]) * len(run["seeds"])
                 each = step_seconds(model, run, data, phase, STEPS if run["network"].get("body") == "dense" else 2)
                 rows.append((name, f"training, {phase}", f"{count:,} steps of {how['batch_size']}", each, count * each / 3600))

@@ -132,13 +132,18 @@ def compare(old: str) -> None:
         raise Refusal(f"{len(worse)} ratios fell by more than 20 %")
 
 
+def kept() -> dict:
+    if not FILE.exists():
+        raise Refusal("there is no benchmarks/results.json yet: make bench")
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
 def measured() -> list[tuple[str, str, float, dict]]:
     """Benchmark and case, what it is compared with, the ratio and its details."""
-    kept = json.loads(FILE.read_text(encoding="utf-8"))
-    rows = []
-    for name, ratio in kept.items():
+    every, rows = kept(), []
+    for name, ratio in every.items():
         case, _, other = name.partition(".ratio_to_")
-        details = kept.get(f"{case}.details_to_{other}", {})
+        details = every.get(f"{case}.details_to_{other}", {})
         if other:
             rows.append((case.replace(".", ", "), other, ratio, details))
     return rows
@@ -155,7 +160,7 @@ def table() -> str:
 def places(*benchmarks: str) -> list[str]:
     """When and where these, or all, were measured."""
     found: dict[str, list[str]] = {}
-    for name, at in json.loads(FILE.read_text(encoding="utf-8"))["_"].items():
+    for name, at in kept()["_"].items():
         versions = ", ".join(f"{package} {number}" for package, number in at["versions"].items())
         if name in benchmarks or not benchmarks:
             found.setdefault(f"{at['date']}, {at['machine']}, {at['cores']} cores, {versions}", []).append(name)
@@ -164,9 +169,12 @@ def places(*benchmarks: str) -> list[str]:
 
 def plot() -> None:
     """Every ratio for which something was asked for, over that, on a scale of factors."""
+    from matplotlib import rcParams
     from matplotlib.figure import Figure
 
     from pipeline.figures.style import BLUE, MUTED, VERMILLION
+
+    rcParams["svg.hashsalt"] = "benchmarks"
 
     rows = [row for row in measured()[::-1] if "target" in row[-1]]
     figure = Figure(figsize=(7.2, 0.9 + 0.28 * len(rows)), layout="constrained")
@@ -197,7 +205,7 @@ def put(path: Path, text: str) -> None:
 
 
 def readme() -> None:
-    put(ROOT / "README.md", table())
+    put(ROOT / "README.md", f"{table()}\n\n![Ratios over what was asked for](docs/benchmarks.svg)")
     plot()
 
 

@@ -20,7 +20,8 @@ def start(
     precision: Literal["float32", "mixed_bfloat16"],
     devices: Literal["all"] | Annotated[int, Ge(1), Le(4096)] = 1,
 ) -> None:
-    """Before keras is imported anywhere. All of it changes the trained bits, so all of it is parameters.
+    """Before keras is imported anywhere. All of it changes the trained bits, so all of it is parameters. `devices` is for
+    training, which asks sharing.py: nothing else is shared.
 
     backend: what Keras runs on
     threads: of the CPU, within one operation
@@ -40,7 +41,8 @@ def start(
     if backend == "tensorflow":
         with quiet():
             _start_tensorflow(threads)
-    sharing.share(devices)
+    else:
+        sharing.available()
     keras.config.set_dtype_policy(precision)
 
 
@@ -129,7 +131,6 @@ def fit(model, batches, **how) -> None:
 
     if keras.backend.backend() == "jax":
         first = batches.step(0)  # Keras looks at a batch where a layer has never been called by itself
-        sharing.check(batches.size)
 
         class Calls(keras.utils.PyDataset):
             def __len__(self):

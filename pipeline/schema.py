@@ -149,8 +149,15 @@ def data_set(key: str, value, taken: list[Path], root: Path) -> None:
     for folder in taken:
         if path == folder or path in folder.parents or folder in path.parents:
             refuse(f"{key}.reads", f"{shown(reads)} is where the prepared images of data.{folder.name} go; put it elsewhere")
-    if not path.exists():
+    if not there(path):
         refuse(f"{key}.reads", f"there is no file or folder {shown(reads)}")
+
+
+def there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or has a null character, is nobody's
+        return False
 
 
 def run(key: str, value, params: dict) -> None:
@@ -165,16 +172,25 @@ def run(key: str, value, params: dict) -> None:
     if value["seeds"] != sorted(value["seeds"]):
         refuse(f"{key}.seeds", f"expected rising numbers, found {shown(value['seeds'])}")  # the first seed is the least
     block(f"{key}.network", value["network"], network(value["family"], value["model"]))
+    made = import_module(f"pipeline.models.{value['family']}.{value['model']}").Model
     if value.get("aims") is not None:
         block(f"{key}.aims", value["aims"], Aim)
-    made = import_module(f"pipeline.models.{value['family']}.{value['model']}").Model
+        if not issubclass(made, import_module("pipeline.base").Density):
+            refuse(f"{key}.aims", f"the model {value['model']} has no density")
     if why := evidence.misfit(made, evidence.settings(**params["evidence"][value["evidence"]])):
         refuse(f"{key}.evidence", f"{value['evidence']} does not fit the model {value['model']}: {why}")
     if len(made.phases) == 1:
-        return block(f"{key}.training", value["training"], training())
+        return trained(f"{key}.training", value["training"], params)
     block(f"{key}.training", value["training"], parts(made.phases))
     for phase in made.phases:
-        block(f"{key}.training.{phase}", value["training"][phase], training())
+        trained(f"{key}.training.{phase}", value["training"][phase], params)
+
+
+def trained(key: str, value, params: dict) -> None:
+    block(key, value, training())
+    size, devices = value["batch_size"], params["compute"].get("devices", 1)
+    if devices != "all" and size % devices:
+        refuse(f"{key}.batch_size", f"{size} images cannot be shared evenly by {devices} devices")
 
 
 def claims(key: str, value, params: dict) -> None:
@@ -213,6 +229,8 @@ def check(params: dict, root: Path = ROOT) -> None:
     """Raises a Refusal that names the first thing wrong. `root`: where relative paths begin."""
     block("", params, Params)
     block("compute", params["compute"], compute())
+    if params["compute"].get("devices", 1) not in (1, "all") and params["compute"]["backend"] == "tensorflow":
+        refuse("compute.devices", "several share a batch on JAX only: write 1, or compute.backend: jax")
     for section in ("data", "evidence", "runs", "claims"):
         names(section, params[section])
     if not params["runs"]:

@@ -6,7 +6,8 @@ from pipeline import Refusal
 
 
 def share(devices: int | str) -> None:
-    """From now on so many devices have the same weights, and each a part of every batch; those of all processes of JAX count.
+    """From now on so many devices have the same weights, and each a part of every batch; of several processes, where JAX has
+    them, the devices of all.
 
     On TensorFlow, Keras scales a loss that a model computes itself wrongly where there are several replicas.
     """
@@ -70,13 +71,13 @@ def spread(batch):
     return keras.tree.map_structure(part, batch)
 
 
-def check(size: int) -> None:
+def check(parameter: str, size: int) -> None:
     """Refuse a batch that cannot be shared evenly."""
     import keras
 
     layout = keras.distribution.distribution()
     if layout and size % layout.num_model_replicas:
-        raise Refusal(f"training.batch_size: {size} images cannot be shared evenly by {layout.num_model_replicas} devices")
+        raise Refusal(f"{parameter}: {size} images cannot be shared evenly by {layout.num_model_replicas} devices")
 
 
 @contextmanager
@@ -85,8 +86,9 @@ def enough_memory(parameter: str):
     try:
         yield
     except Exception as error:
-        said = str(error)
-        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said or "OOM when allocating" in said:
-            why = (said or type(error).__name__).splitlines()[0][:200]
+        signs = ("RESOURCE_EXHAUSTED", "OOM when allocating")
+        told = [line.strip() for line in str(error).splitlines() if any(sign in line for sign in signs)]
+        if told or isinstance(error, MemoryError):
+            why = told[0][:200] if told else "MemoryError"
             raise Refusal(f"{parameter}: not enough memory ({why}): try less") from None
         raise

@@ -171,9 +171,10 @@ def save(model, folder: Path, config: dict) -> None:
 
 def room(path: Path, size: int) -> None:
     """Where a disk is full HDF5 takes the whole process down: an OSError comes first."""
+    some = os.urandom(2**20)  # which no file system stores in less
     with path.open("wb") as file:
-        for first in range(0, size, 2**20):
-            file.write(bytes(min(2**20, size - first)))
+        for first in range(0, size, len(some)):
+            file.write(some[: size - first])
     path.unlink()
 
 

@@ -29,11 +29,13 @@ def estimate(run: str) -> None:
             def progress(done: int, left: float, seed: int = seed) -> None:
                 print(f"{run}, seed {seed}: {done} images  {left:.0f} s left", flush=True)
 
-            try:
-                with sharing.enough_memory("chains"):
-                    found.append(score.score(model, images, seed, wished, store.Finished(finished / str(seed)), progress))
-            except Refusal as refusal:
-                raise Refusal(f"params.yaml: evidence.{chosen['evidence']}.{refusal}") from None
+            tiles = store.Finished(finished / str(seed))
+            heavy = f"evidence.{chosen['evidence']}.chains" if wished["annealed"] else f"runs.{run}.network"
+            with sharing.enough_memory(f"params.yaml: {heavy}"):
+                try:
+                    found.append(score.score(model, images, seed, wished, tiles, progress))
+                except Refusal as refusal:
+                    raise Refusal(f"params.yaml: evidence.{chosen['evidence']}.{refusal}") from None
             if isinstance(model, Density):
                 said = model.warnings(np.asarray(images.valid.x[:WARNED]))
                 warnings += [f"seed {seed}: {words}" if len(store.seeds(run)) > 1 else words for words in said]

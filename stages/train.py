@@ -22,6 +22,7 @@ def train(run: str) -> None:
     settings = params.read()
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
+    sharing.share(settings["compute"].get("devices", 1))
     folder = store.data(chosen["data"])
     images, meta = data_store.read(folder), data_store.read_meta(folder)
     spec = {key: meta[key] for key in ("shape", "levels", "classes")}
@@ -32,8 +33,7 @@ def train(run: str) -> None:
                 print(f"{run}, seed {seed}", flush=True)
                 kept = store.Finished(unfinished / str(seed))
                 try:
-                    with sharing.enough_memory("training.batch_size"):
-                        history, size = train_seed(chosen, spec, images, seed, kept, weights / str(seed))
+                    history, size = train_seed(chosen, spec, images, seed, kept, weights / str(seed))
                 except Refusal as refusal:
                     raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
                 histories.append(history)
@@ -49,10 +49,15 @@ def train_seed(chosen: dict, spec: dict, images, seed: int, kept: MutableMapping
 
     what = {"family": chosen["family"], "model": chosen["model"], "spec": spec, "network": chosen["network"], "seed": seed}
     model, parts, one = models.build(**what), [], data_store.training_images(images)[:1]
-    for phase, how in phases(model, chosen["training"]).items():
-        part = pd.DataFrame(training.fit(model, images, seed, phase, kept, **how))
-        size = min(how["batch_size"], len(images.train.x))
-        parts.append(part.assign(seed=seed, phase=phase, multiply_adds=cost.of_step(model, one, images.train.y, size)))
+    every = phases(model, chosen["training"])
+    sizes = {phase: min(how["batch_size"], len(images.train.x)) for phase, how in every.items()}
+    names = {phase: f"training.{f'{phase}.' if len(every) > 1 else ''}batch_size" for phase in every}
+    for phase, size in sizes.items():
+        sharing.check(names[phase], size)
+    for phase, how in every.items():
+        with sharing.enough_memory(names[phase]):
+            part = pd.DataFrame(training.fit(model, images, seed, phase, kept, **how))
+        parts.append(part.assign(seed=seed, phase=phase, multiply_adds=cost.of_step(model, one, images.train.y, sizes[phase])))
     bare = models.build(**what)
     bare.set_weights(model.get_weights())  # without the optimizer, whose slots are of the last epoch
     store.save(bare, weights, what)

@@ -60,7 +60,9 @@ def test_several_devices_share_a_batch_on_jax_only(monkeypatch):
     assert keras.distribution.distribution() is None
 
 
-@pytest.mark.parametrize("said", ["RESOURCE_EXHAUSTED: Out of memory\nmore", "OOM when allocating tensor", None])
+@pytest.mark.parametrize(
+    "said", ["Graph execution error:\nRESOURCE_EXHAUSTED: Out of memory\nmore", "OOM when allocating tensor", None]
+)
 def test_a_device_without_enough_memory_is_told_by_the_parameter_to_lower(said):
     told = r"^training\.batch_size: not enough memory \([^\n]+\): try less$"
     with pytest.raises(Refusal, match=told), sharing.enough_memory("training.batch_size"):

@@ -22,7 +22,9 @@ if port:
     jax.distributed.initialize(f"127.0.0.1:{port}", 2, process)
 from pipeline import backend
 backend.start(backend="jax", threads=1, precision="float32", devices=devices)
-from pipeline import models, training
+from pipeline import models, sharing, training
+sharing.share(devices)
+sharing.check("training.batch_size", 40)
 from pipeline.data.store import Images, Split
 
 rng = np.random.default_rng(0)
@@ -48,7 +50,6 @@ layout = keras.distribution.distribution()
 found["replicas"] = layout.num_model_replicas if layout else 1
 weight = model.trainable_weights[0].value
 found["on"] = len(weight.sharding.device_set)
-from pipeline import sharing
 x = sharing.spread({"x": train.x[:40]})["x"]
 found["rows"] = len(x.addressable_shards[0].data) if layout else 40
 print(json.dumps(found))
@@ -56,13 +57,17 @@ print(json.dumps(found))
 
 
 def begin(devices, count: int, process: int = 0, port: str = "", **more: str) -> subprocess.Popen:
-    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}", "KERAS_BACKEND": "jax"} | more
+    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}", "KERAS_BACKEND": "jax"}
+    env |= {"JAX_PLATFORMS": "cpu"} | more
     command = [sys.executable, "-c", SCRIPT, json.dumps(devices), str(process), port]
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def end(process: subprocess.Popen) -> dict:
-    said, complained = process.communicate(timeout=300)
+    try:
+        said, complained = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == 0, complained
     return json.loads(said.splitlines()[-1])
 
@@ -88,7 +93,10 @@ def test_two_processes_learn_what_one_does(one):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     both = [begin(4, 2, process, port) for process in (0, 1)]
-    found = [end(process) for process in both]
+    try:
+        found = [end(process) for process in both]
+    finally:
+        [process.kill() for process in both]
     assert found[0] == found[1]
     assert (found[0]["replicas"], found[0]["on"], found[0]["rows"]) == (4, 4, 10)
     for name in ("vae", "vqvae", "log_prob"):
@@ -100,7 +108,7 @@ def test_two_processes_learn_what_one_does(one):
     [
         (5, "cpu", "params.yaml: compute.devices: there are 4 (cpu:0, cpu:1, cpu:2, cpu:3), found 5"),
         (3, "cpu", "training.batch_size: 40 images cannot be shared evenly by 3 devices"),
-        (1, "cuda", "compute.backend: JAX finds no device ("),
+        (1, "nowhere", "compute.backend: JAX finds no device ("),
     ],
 )
 def test_what_is_not_there_or_cannot_be_shared_is_refused_in_one_line(devices, platforms, said):

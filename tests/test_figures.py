@@ -31,6 +31,8 @@ def test_a_published_number_is_a_line_and_the_words_say_whether_it_was_reached()
     assert {23.0, 20.0} <= set(dotted)
     assert "a aims at 23.00 ± 0.60 (X 2016): reached, +0.50." in said
     assert "b aims at 20.00 ± 0.60 (X 2016): not reached, +3.50." in said
+    better = index.aimed(["a"], {"a": {"aims": aim | {"nats": 30.0}}}, {"a": one})
+    assert better == ["a aims at 30.00 ± 0.60 (X 2016): better than that, so look twice, −6.50."]
     assert index.aimed(["a"], {"a": {"data": "d"}}, {"a": one}) == []
 
 

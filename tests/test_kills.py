@@ -1,5 +1,6 @@
 """Whatever stops a run, the next one goes on from there and ends with the same bytes: kill -9 of a stage or of DVC, Ctrl-C."""
 
+import contextlib
 import os
 import random
 import re
@@ -17,6 +18,7 @@ from pipeline.params import ROOT
 
 TRAIN = "train@digits-vae"
 KILLS = 6
+PROMISED = 2.5  # seconds: 2, and half of one that a test machine may take to see it
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,8 @@ def kill(project: Project, stage: str, expected: dict, seconds: float, kills: in
             running.dvc.wait(moment if killed < kills else 600)
         except subprocess.TimeoutExpired:
             own = running.stage() if killed % 2 else None
-            os.kill(own or running.dvc.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended just then
+                os.kill(own or running.dvc.pid, signal.SIGKILL)
             killed += 1
             assert gone(project, 30), "an orphan goes on"
             running.dvc.wait(30)
@@ -150,6 +153,7 @@ def test_a_dvc_lock_that_was_cut_short_is_mended_and_nothing_runs_again(project,
 
 def interrupt(running: Running, most: float) -> None:
     """Ctrl-C, after which the stage ends within `most` seconds, DVC a while later, in one line, and the locks are free."""
+    assert running.stage(), running.said()
     own = psutil.Process(running.stage())
     began = time.monotonic()
     os.killpg(running.dvc.pid, signal.SIGINT)
@@ -164,8 +168,8 @@ def interrupt(running: Running, most: float) -> None:
 
 def test_ctrl_c_ends_it_soon_and_nothing_is_lost(project, whole):
     running = Running(project)
-    running.wait("epoch 40/48")
-    interrupt(running, 2)
+    running.wait("epoch 30/48")
+    interrupt(running, PROMISED)
     said = project.dvc("repro", "--single-item", "--force", TRAIN)
     step, epoch = map(int, re.search(r"goes on after step (\d+) of 314 of epoch (\d+)", said).groups())
     assert (epoch, step) > (1, 0)
@@ -185,7 +189,7 @@ def test_ctrl_c_while_a_model_is_built_and_compiled(project, whole):
 def test_ctrl_c_ends_an_estimate_and_what_is_finished_of_it_stays(project, whole):
     running = Running(project, "estimate@digits-vae")
     running.wait("digits-vae, seed 0: 64 images")
-    interrupt(running, 2)
+    interrupt(running, PROMISED)
     kept = project.path / ".scratch" / "estimate" / "digits-vae"
     tiles = {path.name: path.stat().st_mtime_ns for path in kept.rglob("*.npz")}
     assert tiles
@@ -194,4 +198,4 @@ def test_ctrl_c_ends_an_estimate_and_what_is_finished_of_it_stays(project, whole
         assert running.dvc.poll() is None, running.said()
         time.sleep(0.1)
     assert {path.name: path.stat().st_mtime_ns for path in kept.rglob("*.npz") if path.name in tiles} == tiles  # not made again
-    interrupt(running, 2)
+    interrupt(running, PROMISED)

@@ -1,4 +1,4 @@
-"""Every random choice goes by the run's seed and a name: one that is added or left out changes no other."""
+"""Initial weights go by the run's seed and a name: a layer of another kind that is added or left out changes no other."""
 
 import random
 

@@ -107,7 +107,8 @@ def aimed(names: list[str], runs: dict, evidence: dict[str, dict]) -> list[str]:
     for name in names:
         if aim := runs[name].get("aims"):
             off = evidence[name]["nll_nats"] - aim["nats"]
-            met = "reached" if off <= aim["within"] else "not reached"
+            met = "not reached" if off > aim["within"] else "reached"
+            met = "better than that, so look twice" if off < -aim["within"] else met
             far = f"{off:+.2f}".replace("-", "−")
             found.append(f"{name} aims at {nats(aim['nats'])} ± {nats(aim['within'])} ({aim['source']}): {met}, {far}.")
     return found
