@@ -130,7 +130,7 @@ def smoke(folder: Path) -> Watched:
     sources = first(params["data"], "source")
     params["data"] = {name: block for name, block in params["data"].items() if name in used | set(sources)}
     params["evidence"]["quick"]["annealed"] = None  # the calibration anneals
-    params["calibration"]["images"] = 40  # as few as what is claimed can be seen to hold on
+    params["calibration"]["images"] = 120  # as few as what is claimed can be seen to hold on
     latent, codes = (params["evidence"][params["calibration"][name]] for name in ("latent", "codes"))
     latent |= {"draws": 1000, "scales": [2.0, 8.0], "annealed": 20, "chains": 4}
     codes |= {"draws": 2000, "scales": [4.0, 8.0]}

@@ -53,7 +53,7 @@ def trained(**network):
     x = (rng.random((600, 4, 4, 1)) < np.where(rng.random(600) < 0.5, 0.9, 0.1)[:, None, None, None]).astype("uint8")
     images = Images(Split(x[:400]), Split(x[400:500]), Split(x[500:]), levels=2)
     model = models.build("latent", "vae", BINARY, NETWORK | {"beta": 30.0} | network, 0)
-    training.fit(model, images, 0, epochs=60, batch_size=50, learning_rate=0.01, schedule="cosine")
+    training.fit(model, images, 0, epochs=200, batch_size=200, learning_rate=0.01, schedule="cosine")
     return model, x
 
 
@@ -83,10 +83,11 @@ def test_a_variance_at_its_floor_is_told_of(variance):
 def test_colour_images_have_a_bound_that_is_the_mean_log_weight(likelihood):
     model = vae({"shape": [4, 4, 3], "levels": 256, "classes": None}, likelihood=likelihood, variance="shared")
     x = small.images(model, 2)
-    eps = {"z": generator(1).standard_normal((2000, 2, 3), "float32")}
-    w = np.asarray(model.log_weights(x, eps)).mean(axis=0)
-    again = -np.mean([np.asarray(model.terms(x, {"z": each})["loss"]) for each in eps["z"][:200]], axis=0)
-    np.testing.assert_allclose(w, again, rtol=0.02)
+    eps = {"z": generator(1).standard_normal((200, 2, 3), "float32")}
+    w = np.asarray(model.log_weights(x, eps))
+    again = -np.array([np.asarray(model.terms(x, {"z": each})["loss"]) for each in eps["z"]])
+    off = w - again  # of the same draws: only the KL is a mean in the one and a formula in the other
+    assert np.abs(off.mean(axis=0)).max() < 4 * off.std(axis=0).max() / 200**0.5 + 1e-3
     drawn = np.asarray(model.sample(model.noise(3, generator(0))))
     assert drawn.shape == (3, 4, 4, 3)
     assert drawn.dtype == np.uint8
