@@ -69,7 +69,7 @@ def names_a_place(said: str, *contents: dict) -> bool:
             way = ""
             for key in place:
                 way = schema.dotted(way, key)
-                ways |= {f"params.yaml: {way}: ", f"params.yaml: {way}."}  # what is wrong with it, or which key in it is missing
+                ways |= {f"params.yaml: {way}: ", f"params.yaml: {way}."}  # or a key in it, which is missing
     return any(said.startswith(way) and len(said) > len(way) for way in ways)
 
 
