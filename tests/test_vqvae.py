@@ -76,9 +76,9 @@ def test_importance_sampling_with_a_stochastic_quantiser_finds_the_sum(model):
     exact, bound = integral.enumeration(model, x), integral.bound(model, x)
     distance = float(np.mean(np.asarray(model.posterior(x)["distance"])))
     for temperature in (10 * distance, 1000 * distance):  # colder, it would miss maps that carry the sum, and not know
-        found = importance.Importance(model, 0).estimate(x, 4000, temperature)
+        found = importance.Importance(model, 0).estimate(x, 16_000, temperature)
         assert np.all(np.abs(found.log_prob - exact) < 6 * np.sqrt(found.variance) + 0.01)
-        assert bound.mean() < found.log_prob.mean() < exact.mean() + 0.02
+        assert bound.mean() < found.log_prob.mean() < exact.mean() + 4 * np.sqrt(found.variance.sum()) / len(x)
 
 
 def test_a_code_that_is_never_proposed_is_not_drawn_by_rounding(model):
