@@ -39,7 +39,7 @@ class Counted:
     inside = 0
 
     def __init__(self, real, function, options: dict):
-        self.traced, self.calls = [], []
+        self.traced, self.calls, self.function = [], [], function
 
         def noted(*given, **named):
             import tensorflow as tf
@@ -71,12 +71,23 @@ def name(function) -> str:
 
 
 def models(function) -> tuple:
-    """The models that a function is about, bound to one or closed over, and which phase of training each is in."""
+    """Those that a function is about, each with its phase of training: it, or what it is bound to or closes over, has them."""
     import keras
 
-    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    held = [getattr(function, "__self__", None), *cells, *(getattr(each, "__self__", None) for each in cells)]
-    return tuple((id(each), getattr(each, "phase", None)) for each in held if isinstance(each, keras.Model))
+    found, seen = [], []
+
+    def look(thing, deep: int = 0) -> None:
+        if isinstance(thing, keras.Model):
+            found.append((id(thing), getattr(thing, "phase", None)))
+        elif deep < 4 and not any(thing is each for each in seen):
+            seen.append(thing)
+            cells = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or ()]
+            held = [getattr(thing, name, None) for name in ("__self__", "model", "function")]
+            for each in (*cells, *held):
+                look(each, deep + 1)
+
+    look(function)
+    return tuple(dict.fromkeys(found))
 
 
 def on_tensorflow(stage: str, given: list[str]) -> dict:

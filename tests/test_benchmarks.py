@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import compilation, results, sampling
 from pipeline import Refusal, models
+from pipeline.evidence import importance
 
 SPEC = {"shape": [4, 4, 1], "levels": 2, "classes": None}
 NETWORK = {"latent": 2, "body": "dense", "widths": [4], "likelihood": "bernoulli"}
@@ -83,6 +84,7 @@ def test_what_is_traced_is_told_apart_by_function_model_and_phase_of_training():
     assert compilation.models(lambda x: model.encode(x)) == about[0][1]
     encode = model.encode
     assert compilation.models(lambda x: encode(x)) == about[0][1]
+    assert compilation.models(importance.Importance(model, 0).plain) == about[0][1]  # as what it is bound to has the model
     assert compilation.name(model.encode) != compilation.name(model.decode)
     model.phase = "another"
     assert compilation.models(model.encode) != about[0][1]

@@ -102,7 +102,8 @@ def sampling(model: Latent, images: Images, seed: int, wished: dict, kept: Kept,
     # The bound has the proposal that was trained, not a wider one.
     plain = isinstance(model, Discrete) or (scale == 1.0 and not wished["defensive"])
     tables["bound"] = draws if plain else min(100, draws)
-    elbo = by.elbo if plain else importance.Importance(model, seed).estimate(images.test.x, tables["bound"], kept=kept).elbo
+    trained = importance.Importance(model, seed) if wished["defensive"] else sampler
+    elbo = by.elbo if plain else trained.estimate(images.test.x, tables["bound"], kept=kept).elbo
     tables |= {
         "scale": scale,
         "k_curve": [

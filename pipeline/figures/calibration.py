@@ -53,7 +53,7 @@ def table(rows: list[dict]) -> list[dict]:
             "case": row["case"],
             "claim": row["claim"],
             "found": f"{row['found']:.4f}".replace("-", "−"),
-            "limit": row["limit"].replace("<=", "≤").replace(">=", "≥"),
+            "limit": row["limit"].replace("<=", "≤").replace(">=", "≥").replace("-", "−"),
             "holds": "holds" if row["holds"] else "BROKEN",
         }
         for row in rows
