@@ -1,16 +1,21 @@
 """A copy of this project in a folder of its own, where tests may run DVC and git as they like."""
 
+import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import psutil
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 LEFT = ("dvc.lock", "results/", "reports/plots/", "profiles/", "docs/")  # a copy starts without a past
+LONGEST = 1200  # seconds; the smoke profile, run from nothing, takes a quarter of them
 
 # What `small_params` makes dvc.yaml run, besides `check`.
 OF_DATA = ("prepare", "describe")
@@ -51,6 +56,16 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
+def killed(process: psutil.Process) -> list[str]:
+    """What a process and all that it started were."""
+    were = []
+    for each in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            were.append(shlex.join(each.cmdline()))
+            each.kill()
+    return were
+
+
 class Project:
     """A folder with git, DVC and an environment to call them in."""
 
@@ -58,10 +73,20 @@ class Project:
         self.path, self.env = path, env
 
     def run(self, *command: str, code: int = 0) -> str:
-        """What the command prints; it must exit with `code`."""
-        done = subprocess.run(command, cwd=self.path, env=self.env, capture_output=True, text=True)
-        said = done.stdout + done.stderr
-        assert done.returncode == code, f"{' '.join(command)} exited with {done.returncode}:\n{said}"
+        """What the command prints; it must exit with `code`, within a time that no command here needs.
+
+        Files take what it prints: a pipe would be waited for as long as anything that the command left behind holds it.
+        """
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            process = psutil.Popen(command, cwd=self.path, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            try:
+                ended = f"exited with {process.wait(LONGEST)}"
+            except psutil.TimeoutExpired:
+                ended = f"did not end in {LONGEST} s, as these did not: {killed(process)}"
+            out.seek(0)
+            err.seek(0)
+            said = out.read() + err.read()
+        assert ended == f"exited with {code}", f"{' '.join(command)} {ended}\n{said}"
         return said
 
     def git(self, *arguments: str) -> str:
@@ -73,6 +98,18 @@ class Project:
     def commit(self, message: str) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+
+def processes(project: Project) -> list[psutil.Process]:
+    """Those that work in the project's folder, and are Pythons."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(project.path.resolve()) and Path(process.cmdline()[0]).name.startswith("python"):
+                found.append(process)
+        except (psutil.Error, IndexError):  # ended meanwhile, or another user's
+            continue
+    return found
 
 
 class Stubbed(Project):

@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
-from dvc_helpers import Project, copy, dump, load
+from dvc_helpers import Project, copy, dump, load, processes
 
 from pipeline.params import ROOT
 
@@ -76,18 +75,6 @@ def words(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:  # it has ended meanwhile
         return []
-
-
-def processes(project: Project) -> list[psutil.Process]:
-    """Those that work in the project's folder, and are Pythons."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.cwd() == str(project.path.resolve()) and Path(process.cmdline()[0]).name.startswith("python"):
-                found.append(process)
-        except (psutil.Error, IndexError):  # ended meanwhile, or another user's
-            continue
-    return found
 
 
 def gone(project: Project, seconds: float) -> bool:

@@ -1,5 +1,6 @@
 """What the README says works: its shell blocks are run, its YAML validates, its links lead somewhere."""
 
+import contextlib
 import re
 import shutil
 import site
@@ -9,8 +10,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
-from dvc_helpers import Project
+from dvc_helpers import Project, processes
 
 from pipeline import params, schema
 from pipeline.params import ROOT
@@ -52,6 +54,9 @@ def test_every_shell_block_runs(smoke, tmp_path):
         assert "Failed" not in status, status
         assert time.monotonic() < end, status
         time.sleep(2)
+    for worker in processes(project):  # DVC's workers of the queue end by themselves, but need not soon
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
     assert list((tmp_path / "dvc-store").rglob("*"))
 
     (python,) = blocks("python")

@@ -132,10 +132,21 @@ def test_ci_runs_every_step_and_fails_when_one_does(tmp_path):
     make = tmp_path / "make"
     env = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     steps = ["test", "lint", "verify", "PROFILE=smoke", "test-browser PROFILE=smoke", "test-project", "test BACKEND=jax"]
-    for failing in (*steps, None):
+    for failing in (runs := (steps[0], steps[-1], None)):
         make.write_text(f'#!/bin/sh\necho "$*" >>calls\n[ "$*" != "{failing}" ]\n')
         make.chmod(0o755)
         done = subprocess.run([tmp_path / ".ci" / "run"], env=env, cwd="/", capture_output=True, text=True)
         assert (done.returncode == 0) == (failing is None)
         assert failing is None or f"== failed: make {failing}" in done.stderr
-    assert (tmp_path / "calls").read_text().splitlines() == steps * (len(steps) + 1)
+    assert (tmp_path / "calls").read_text().splitlines() == steps * len(runs)
+
+
+def test_ci_ends_a_step_that_hangs_and_goes_on(tmp_path):
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    make = tmp_path / "make"
+    make.write_text('#!/bin/sh\necho "$*" >>calls\n[ "$*" != verify ] || exec sleep 600\n')
+    make.chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "LIMIT": "1"}
+    done = subprocess.run([tmp_path / ".ci" / "run"], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "== failed: make verify; \n" in done.stderr
+    assert len((tmp_path / "calls").read_text().splitlines()) == 7
