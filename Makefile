@@ -1,7 +1,9 @@
 # `make` sets everything up, then trains, scores and reports every run of params.yaml. `make help` lists the rest.
 # PROFILE: default (params.yaml) or a folder of profiles/. BACKEND: tensorflow, or jax, which is installed only then.
+# ENGINE: local, or ray, likewise.
 PROFILE ?= default
 BACKEND ?= tensorflow
+ENGINE ?= local
 REV ?= HEAD
 JOBS ?= 2
 BENCH ?= training evidence sampling pipeline growth compilation full_size
@@ -19,17 +21,21 @@ endif
 ifeq ($(filter $(BACKEND),tensorflow jax),)
 $(error BACKEND=$(BACKEND): no such backend; there are: tensorflow jax)
 endif
+ifeq ($(filter $(ENGINE),local ray),)
+$(error ENGINE=$(ENGINE): no such engine; there are: local ray)
+endif
 
 # Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
 IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
 
-.PHONY: all setup setup-dev test test-project test-browser mutants lint lock docs prune parallel verify verify-kills time diff bench bench-compare open serve help
+.PHONY: all setup setup-dev test test-project test-cluster test-browser mutants lint lock docs prune parallel verify verify-kills time diff bench bench-compare open serve help
 
 all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
 	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
 
-setup: ## only make .venv and install requirements.txt (with BACKEND=jax: requirements-jax.txt too)
-	@sh tools/setup.sh requirements.txt $(if $(filter jax,$(BACKEND)),requirements-jax.txt)
+setup: ## only make .venv and install requirements.txt (BACKEND=jax or ENGINE=ray: requirements-jax.txt or -ray.txt too)
+	@sh tools/setup.sh requirements.txt $(if $(filter jax,$(BACKEND)),requirements-jax.txt) \
+	    $(if $(filter ray,$(ENGINE)),requirements-ray.txt)
 
 setup-dev: setup
 	@sh tools/setup.sh requirements-dev.txt
@@ -43,6 +49,10 @@ endif
 
 test-project: setup-dev ## run the tests that want a finished project, the README among them
 	.venv/bin/python -m pytest -n 0 -m project
+
+test-cluster: setup-dev ## run the tests of a cluster: two nodes of Ray on this machine, one of which dies
+	@sh tools/setup.sh requirements-ray.txt
+	.venv/bin/python -m pytest -n 0 tests/cluster/two_nodes.py tests/test_imports.py
 
 test-browser: setup-dev ## open every page of the last run in Chromium, on a phone and on a desk, light and dark, without a network
 	@$(IN) sh -c 'python -m pytest -n 0 tests/browser/pages.py'

@@ -105,7 +105,7 @@ def compared(log_prob: np.ndarray, truth: np.ndarray, variance: np.ndarray, side
 def flags(model, images: Images, wished: dict, kept: Kept) -> dict:
     """What a run with these settings would say of itself."""
     tables = score.score(model, images, 0, wished, kept, silent)
-    found = summary.headline(model, tables, "", None, BASELINES, [])
+    found = summary.headline(model.likelihood_name, model.spec, tables, "", None, BASELINES, [])
     names = ("nll_nats", "nll_mc_se", "ess_median", "heavy_tailed", "annealed_gain_nats", "annealed_gain_se", "flags")
     return {name: found[name] for name in names if name in found}
 
@@ -171,7 +171,7 @@ def calibrate(latent: dict, codes: dict, images: int, epochs: int, begin: Callab
         truth = truth_of(model, data.test.x)
         found[name], arrays[name], scale = estimators(model, data, truth, latent, kept, every=name == "line")
         chains = annealing.Annealing(model, 0, latent["chains"], scale, latent["start"] == "prior")
-        steps = chains.pilot(data.valid.x, latent["temperatures"])
+        steps = chains.pilot(data.valid.x, latent["temperatures"], kept)
         by = chains.estimate(data.test.x, steps, kept=kept)
         found[name]["annealed"] = compared(by.log_prob, truth, by.variance, "below")
         arrays[name] |= {"annealed": by.log_prob, "temperatures": steps.betas[1:], "accepted": by.accepted}

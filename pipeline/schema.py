@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, create_model
 
 from pipeline import Refusal, backend, evidence
 from pipeline.params import ROOT
-from pipeline.sections import Aim, Block, Calibration, Claims, Data, Params, Run
+from pipeline.sections import Aim, Block, Calibration, Claims, Data, Engine, Params, Resources, Run
 from pipeline.wording import shown, words
 
 CODE = Path(__file__).parent
@@ -228,6 +228,8 @@ def calibration(value, params: dict) -> None:
 def check(params: dict, root: Path = ROOT) -> None:
     """Raises a Refusal that names the first thing wrong. `root`: where relative paths begin."""
     block("", params, Params)
+    block("engine", engine := params.get("engine") or {"kind": "local"}, Engine)
+    block("engine.resources", engine.get("resources", {}), Resources)
     block("compute", params["compute"], compute())
     if params["compute"].get("devices", 1) not in (1, "all") and params["compute"]["backend"] == "tensorflow":
         refuse("compute.devices", "several share a batch on JAX only: write 1, or compute.backend: jax")
@@ -243,7 +245,6 @@ def check(params: dict, root: Path = ROOT) -> None:
     for name, value in params["evidence"].items():
         block(f"evidence.{name}", value, estimation())
     calibration(params["calibration"], params)
-    for name, value in params["runs"].items():
-        run(f"runs.{name}", value, params)
-    for name, value in params["claims"].items():
-        claims(f"claims.{name}", value, params)
+    for section, one in {"runs": run, "claims": claims}.items():
+        for name, value in params[section].items():
+            one(f"{section}.{name}", value, params)

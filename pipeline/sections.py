@@ -1,6 +1,6 @@
 """The sections of params.yaml: their keys, and what each means."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,12 +13,28 @@ class Block(BaseModel):
 
 
 class Params(Block):
+    engine: dict | None = Field(None, description="where the work is done, which changes no number; none: here")
     compute: dict = Field(description="what the numbers are computed with; all of it changes the last bits of the results")
     data: dict = Field(description="data sets by name")
     evidence: dict = Field(description="settings of likelihood estimation by name")
     calibration: dict = Field(description="the settings with which the estimators are tried where the truth is known")
     runs: dict = Field(description="models, each on a data set, by name")
     claims: dict = Field(description="an autoencoder and a VAE on the same data, on which what is said of them is measured")
+
+
+class Engine(Block):
+    kind: Literal["local", "ray"] = Field(description="in the stage's own process, or in tasks of a Ray cluster")
+    address: Annotated[str, MinLen(1)] = Field(
+        "auto", description="of the cluster, host:port; auto: the one that this machine is in"
+    )
+    workers: Annotated[int, Ge(1)] | None = Field(None, description="tasks at once; null: as many as there is room for")
+    resources: dict = Field({}, description="what a task is given")
+
+
+class Resources(Block):
+    cpus: Annotated[int, Ge(1)] | None = Field(None, description="null: as many as `compute.threads`")
+    gpus: Annotated[float, Ge(0)] = Field(0, description="a fraction where several tasks are to share one")
+    memory_gb: Annotated[float, Gt(0)] | None = Field(None, description="no more tasks run on a node than it has memory for")
 
 
 class Data(Block):

@@ -9,6 +9,7 @@ import pandas as pd
 import stages
 from pipeline import Refusal, backend, params, sharing, store
 from pipeline.data import store as data_store
+from stages import engine
 
 FIRST = ["seed", "phase", "epoch", "step", "learning_rate", "loss", "valid_loss"]  # columns that every phase has
 
@@ -19,6 +20,17 @@ def phases(model, settings: dict) -> dict[str, dict]:
 
 
 def train(run: str) -> None:
+    seeds = params.block(params.read(), "runs", run)["seeds"]
+    with store.unfinished("train", run, stages.fingerprint()) as unfinished:
+        with store.writing(store.weights(run)) as weights:
+            histories, sizes = zip(*engine.each(of_seed, run, seeds, unfinished, weights), strict=True)
+        history = pd.concat(histories)
+        terms = [name for name in history.columns if name not in (*FIRST, "multiply_adds")]
+        store.write_csv(store.result(run, "history.csv"), history[[*FIRST, *terms]])
+        store.write_json(store.result(run, "training.json"), summary(histories, sizes[0]))
+
+
+def of_seed(run: str, seed: int, kept: MutableMapping, weights: Path) -> tuple[pd.DataFrame, int]:
     settings = params.read()
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
@@ -26,21 +38,11 @@ def train(run: str) -> None:
     folder = store.data(chosen["data"])
     images, meta = data_store.read(folder), data_store.read_meta(folder)
     spec = {key: meta[key] for key in ("shape", "levels", "classes")}
-    with store.unfinished("train", run, stages.fingerprint()) as unfinished:
-        histories, seeds = [], chosen["seeds"]
-        with store.writing(store.weights(run)) as weights:
-            for seed in seeds:
-                print(f"{run}, seed {seed}", flush=True)
-                kept = store.Finished(unfinished / str(seed))
-                try:
-                    history, size = train_seed(chosen, spec, images, seed, kept, weights / str(seed))
-                except Refusal as refusal:
-                    raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
-                histories.append(history)
-        history = pd.concat(histories)
-        terms = [name for name in history.columns if name not in (*FIRST, "multiply_adds")]
-        store.write_csv(store.result(run, "history.csv"), history[[*FIRST, *terms]])
-        store.write_json(store.result(run, "training.json"), summary(histories, size))
+    print(f"{run}, seed {seed}", flush=True)
+    try:
+        return train_seed(chosen, spec, images, seed, kept, weights)
+    except Refusal as refusal:
+        raise Refusal(f"params.yaml: runs.{run}.{refusal}") from None
 
 
 def train_seed(chosen: dict, spec: dict, images, seed: int, kept: MutableMapping, weights: Path) -> tuple[pd.DataFrame, int]:

@@ -79,7 +79,7 @@ def test_a_move_leaves_its_distribution_as_it_is(line):
     index = np.arange(chains.tile)
     one = np.ones(51, "float32")
     q, width, z = chains.begin(*([x] + [start_of(model, chains, index, n) for n in (CHAINS, annealing.SPREAD)]))
-    noise = chains.noise("moves", index, 0, z)
+    noise = chains.noise("moves", index, 0 * index, 0, z)
     sizes = np.full(50, 1.5 * steps.sizes[-1], "float32")  # so large that a move without its test would go astray
     moved, _, accepted, _ = chains.forward(x, q, width, exact.astype("float32"), one, sizes, np.float32(0), noise)
     assert 0.05 < accepted.mean() < 0.95
@@ -111,11 +111,11 @@ def test_steps_are_frozen_and_the_noise_is_not_the_pilots(line):
     _, images, chains, steps = line
     index = np.arange(chains.tile)
     x = images.test.x[index]
-    _, _, used = chains.run("annealing", x, index, steps)
+    _, _, used = chains.run("annealing", x, index, 0 * index, steps)
     np.testing.assert_allclose(used, steps.sizes, rtol=1e-6)
     z = np.zeros((CHAINS, chains.tile, 8), "float32")
     names = ("pilot", "annealing", "simulated", "reverse")
-    made = [chains.noise(name, index, 0, z)["momentum"] for name in names]
+    made = [chains.noise(name, index, 0 * index, 0, z)["momentum"] for name in names]
     assert all(not np.array_equal(a, b) for i, a in enumerate(made) for b in made[:i])
 
 
@@ -144,9 +144,9 @@ def test_temperatures_that_fill_up_a_call_change_nothing(line, monkeypatch):
     assert [len(part.accepted) for part in whole] == [7, 7]
     noise = chains.noise
 
-    def pieces(name, index, part, z):
+    def pieces(name, index, groups, part, z):
         monkeypatch.setattr(annealing, "SEGMENT", 50)
-        made = noise(name, index, 0, z)
+        made = noise(name, index, groups, 0, z)
         monkeypatch.setattr(annealing, "SEGMENT", 3)
         return keras.tree.map_structure(lambda leaf: leaf[part * 3 : part * 3 + 3].copy(), made)
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks import full_size, results
-from pipeline import params
+from pipeline import cost, params
 from stages.train import phases
+from tools import scaling
 
 pytestmark = pytest.mark.backend
 FILES = {path.parent.name: path for path in (params.ROOT / "profiles").glob("*/params.yaml")}  # none in copies of this project
@@ -37,3 +38,18 @@ def test_a_table_goes_between_its_marks(tmp_path):
     path.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
     results.put(path, "new")
     assert path.read_text() == f"before\n{results.BEGIN}\nnew\n{results.END}\nafter\n"
+
+
+def test_the_plan_for_large_data_has_the_costs_of_its_model():
+    settings = params.read(params.ROOT / "profiles" / "cifar10" / "params.yaml")
+    run = settings["runs"]["cifar10-vqvae"]
+    images = full_size.random_images(settings["data"]["cifar10"], run["network"]["codes"], 1)
+    model = full_size.model_of(run, images)
+    x, y = images.train.x[:1], images.train.y[:1]
+    found = {"draw": cost.multiply_adds(model.log_weights, x, model.eps(1, np.random.default_rng(0)))}
+    for phase in model.phases:
+        model.enter(phase)
+        found[phase] = cost.of_step(model, x, y, 1)
+    assert found == scaling.COUNTED
+    assert sum(np.size(weight) for weight in model.weights) == scaling.PARAMETERS
+    assert settings["evidence"][run["evidence"]]["draws"] == scaling.VALUE["draws"]

@@ -71,6 +71,13 @@ def test_imports_point_one_way():
                 assert name.split(".")[0] not in {"tensorflow", "jax"}, path
 
 
+def test_one_file_knows_the_cluster():
+    for path in CODE:
+        if path.suffix == ".py" and "tests" not in path.parts and path.name != "cluster.py":
+            assert "ray" not in {name.split(".")[0] for name in imports(path)}, path
+    assert "engine" not in (ROOT / "dvc.yaml").read_text(encoding="utf-8").replace("stages/engine.py", "")
+
+
 def test_the_library_imports_without_a_framework():
     """So that pages, params and data can be read in a second."""
     code = (

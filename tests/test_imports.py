@@ -1,4 +1,4 @@
-"""A stage on TensorFlow imports nothing of JAX, and no stage what reads a data set that it does not read."""
+"""On TensorFlow a stage imports nothing of JAX, here nothing of Ray, and nowhere what reads other data sets than its own."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def test_what_is_not_used_is_not_imported(stage):
     assert done.returncode == 0, done.stderr[-2000:]
     imported = set(done.stdout.split())
     assert f"stages.{stage}" in imported
-    assert not {name for name in imported if name.split(".")[0] in ("jax", "jaxlib")}
+    assert not {name for name in imported if name.split(".")[0] in ("jax", "jaxlib", "ray")}
     assert imported & PARSERS == set()
     assert ("tensorflow" in imported) == ("backend.start" in USED[stage])
 

@@ -19,7 +19,7 @@ def test_steps_are_tuned_on_validation_images(monkeypatch):
     model, images = calibration.line(4)
     seen = []
 
-    def pilot(self, valid, count):
+    def pilot(self, valid, count, kept=None):
         seen.append(valid)
         raise Enough
 
@@ -85,3 +85,22 @@ def test_what_is_kept_of_one_width_is_not_that_of_another():
     narrow, wide = (sampler.estimate(images.test.x, 100, scale, kept).log_prob for scale in (1.0, 8.0))
     mixed = importance.Importance(model, 0, 0.5).estimate(images.test.x, 100, 8.0, kept).log_prob
     assert not np.any((narrow == wide) | (wide == mixed))
+
+
+def test_chains_of_each_group_are_others(monkeypatch):
+    """Many chains are run in groups: where each starts and what moves it is what it would be if all were run together."""
+    model, images = calibration.line(2)
+    found, seen = [], []
+    for together in (8, 4):
+        monkeypatch.setattr(annealing, "TOGETHER", together)
+        chains = annealing.Annealing(model, 0, 8)
+        assert chains.group == together
+        begin, noise = chains.begin, chains.noise
+        chains.begin = lambda x, start, many, begin=begin: (seen.append(start["z"]), begin(x, start, many))[1]
+        chains.noise = lambda *given, noise=noise: (made := noise(*given), seen.append(made["momentum"]))[0]
+        found.append(chains.estimate(images.test.x[:1], STEPS).log_prob)
+    start, momentum, start_of_groups, momentum_of_groups = (np.asarray(each) for each in seen)  # [M, B, d], [S, M, B, d]
+    np.testing.assert_array_equal(np.concatenate([start_of_groups[:, 0], start_of_groups[:, 1]]), start[:, 0])
+    joined = np.concatenate([momentum_of_groups[:, :, 0], momentum_of_groups[:, :, 1]], axis=1)
+    np.testing.assert_array_equal(joined, momentum[:, :, 0])
+    np.testing.assert_allclose(*found, atol=1e-3)

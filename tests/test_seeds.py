@@ -7,6 +7,8 @@ import models as small
 import numpy as np
 import pytest
 
+from pipeline import store
+
 pytestmark = pytest.mark.backend
 BLOCKS = small.blocks()
 
@@ -36,3 +38,10 @@ def test_dropout_changes_no_other_initial_weight(block):
     assert seeds and len({tuple(np.array(seed)) for seed in seeds}) == len(seeds)
     for one, other in zip(with_, without, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=one.path)
+
+
+def test_weights_are_saved_as_the_same_bytes_whatever_was_built_before(tmp_path):
+    block = next(iter(BLOCKS.values()))
+    for name in ("first", "second"):
+        store.save(small.build(*block), tmp_path / name, {})
+    assert store.md5(tmp_path / "first") == store.md5(tmp_path / "second")

@@ -30,3 +30,32 @@ def test_a_finished_tile_serves_where_it_has_the_same_images():
     for count in (6, 8, 3, 8):
         np.testing.assert_array_equal(tiles("some", count, 4, compute, kept)["image"], np.arange(count))
     assert asked == [0, 4, 4, 0, 0]  # of 6 both; of 8 the second again, that was not full; of 3 and again of 8 the first
+
+
+class Shared(dict):
+    """Of two processes: what the other makes is there a while after it was asked for."""
+
+    def __init__(self, others: set[str]):
+        super().__init__()
+        self.others, self.asked = others, []
+
+    def claim(self, key: str) -> bool:
+        self.asked.append(key)
+        if key not in self.others:
+            return True
+        if self.asked.count(key) == 2:
+            first = int(key.rpartition("-")[2])
+            self[key] = {"image": np.arange(first, min(first + 4, 11))}
+        return False
+
+
+def test_those_who_share_make_each_tile_once_and_all_have_them_in_order():
+    kept, made, done = Shared({"some-0", "some-8"}), [], []
+
+    def compute(index: np.ndarray) -> dict[str, np.ndarray]:
+        made.append(int(index[0]))
+        return {"image": index}
+
+    found = tiles("some", 11, 4, compute, kept, lambda images, left: done.append(images))
+    np.testing.assert_array_equal(found["image"], np.arange(11))
+    assert made == [4] and done == [4, 8, 11]

@@ -131,7 +131,16 @@ def test_ci_runs_every_step_and_fails_when_one_does(tmp_path):
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     make = tmp_path / "make"
     env = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    steps = ["test", "lint", "verify", "PROFILE=smoke", "test-browser PROFILE=smoke", "test-project", "test BACKEND=jax"]
+    steps = [
+        "test",
+        "lint",
+        "verify",
+        "PROFILE=smoke",
+        "test-browser PROFILE=smoke",
+        "test-project",
+        "test-cluster",
+        "test BACKEND=jax",
+    ]
     for failing in (runs := (steps[0], steps[-1], None)):
         make.write_text(f'#!/bin/sh\necho "$*" >>calls\n[ "$*" != "{failing}" ]\n')
         make.chmod(0o755)
@@ -149,4 +158,4 @@ def test_ci_ends_a_step_that_hangs_and_goes_on(tmp_path):
     env = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "LIMIT": "1"}
     done = subprocess.run([tmp_path / ".ci" / "run"], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "== failed: make verify; \n" in done.stderr
-    assert len((tmp_path / "calls").read_text().splitlines()) == 7
+    assert len((tmp_path / "calls").read_text().splitlines()) == 8

@@ -1,4 +1,4 @@
-"""Writes docs/params.md and docs/files.md from signatures, docstrings, dvc.yaml and outputs.py: python tools/docs.py"""
+"""Writes what is generated of docs/, from signatures, docstrings, dvc.yaml, outputs.py and scaling.py: python tools/docs.py"""
 
 import json
 import re
@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline import Refusal, schema
 from pipeline.params import ROOT, read
+from tools import scaling
 from tools.outputs import FILES
 
 PARAMS = """# params.yaml, key by key
@@ -103,6 +104,8 @@ def params() -> str:
         PARAMS,
         table(("section", "what it says"), *((f"`{n}`", f.description) for n, f in schema.Params.model_fields.items())),
     ]
+    parts += ["## engine\n", "A change reruns nothing.\n", keys(schema.Engine)]
+    parts += ["## engine.resources\n", keys(schema.Resources)]
     parts += ["## compute\n", again(schema.compute(), "compute", stages), keys(schema.compute())]
     parts += ["## data.&lt;name&gt;\n", again(data, "data.*", stages), keys(data), "What else it says depends on its source.\n"]
     for name in schema.sources():
@@ -143,7 +146,7 @@ def files() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"params.md": params, "files.md": files}
+PAGES = {"params.md": params, "files.md": files, "scaling.md": scaling.page}
 
 
 if __name__ == "__main__":

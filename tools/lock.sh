@@ -19,3 +19,4 @@ pin() { # file, where its packages are listed
 pin requirements.txt pyproject.toml
 pin requirements-dev.txt --group pyproject.toml:dev -c requirements.txt
 pin requirements-jax.txt --group pyproject.toml:jax -c requirements.txt
+pin requirements-ray.txt --group pyproject.toml:ray -c requirements.txt

@@ -23,7 +23,7 @@ from pipeline import Refusal, backend
 from pipeline.base import Latent, generator
 from pipeline.evidence.tiles import Kept, silent, tiles
 
-LEAPFROGS, SEGMENT = 5, 50  # steps of a trajectory; temperatures of one compiled call
+LEAPFROGS, SEGMENT, TOGETHER = 5, 50, 16  # steps of a trajectory; temperatures, and chains of an image, in a compiled call
 CACHE, SPREAD = 2**20, 100  # floats that one call may decode; proposals that say how wide z is
 ACCEPTED, RATE, FIRST = 0.65, 0.15, 0.3  # the share of moves to be accepted; how fast the pilot learns; its first step
 
@@ -66,7 +66,8 @@ class Annealing:
         self.model, self.seed, self.chains, self.scale = model, seed, chains, scale
         self.prior = prior
         cost = model.spec.dims * (model.spec.levels or 1)
-        self.tile = max(1, min(32, CACHE // (chains * cost)))
+        self.group = max((size for size in range(2, TOGETHER + 1) if chains % size == 0), default=chains)
+        self.tile = max(1, min(32, CACHE // (self.group * cost)))
         self.begin = backend.compiled(self.started)
         self.forward = backend.compiled(lambda *given: self.segment(*given, back=False), fused=True)
         self.backward = backend.compiled(lambda *given: self.segment(*given, back=True), fused=True)
@@ -143,12 +144,12 @@ class Annealing:
             return z, point, weights, drift + rate * (ops.mean(share) - ACCEPTED), accepted, used
 
         count, tile = sizes.shape[0], x.shape[0]
-        empty = (ops.zeros((self.chains, tile)), ops.zeros(()), ops.zeros((count, tile)), ops.zeros((count,)))
+        empty = (ops.zeros((self.group, tile)), ops.zeros(()), ops.zeros((count, tile)), ops.zeros((count,)))
         z, _, weights, _, accepted, used = ops.fori_loop(0, count, one, (z, known(z), *empty))
         return z, weights, accepted, used
 
-    def noise(self, name: str, index: np.ndarray, part: int, z) -> dict:
-        """Of the temperatures of one call, for each chain of each image: leaves [S, M, B, ...]."""
+    def noise(self, name: str, index: np.ndarray, groups: np.ndarray, part: int, z) -> dict:
+        """Of the temperatures of one call, for each chain of each image's group: leaves [S, M, B, ...]."""
         shapes = keras.tree.map_structure(lambda leaf: leaf.shape[2:], z)
 
         def made(image: int, chain: int):
@@ -161,20 +162,23 @@ class Annealing:
                 "accept": 1.0 - rng.random(SEGMENT, "float32"),  # above 0, at most 1
             }
 
-        each = [
-            keras.tree.map_structure(lambda *leaves: np.stack(leaves, axis=1), *(made(int(i), m) for m in range(self.chains)))
-            for i in index
-        ]
+        rows = [[made(int(i), int(g) * self.group + m) for m in range(self.group)] for i, g in zip(index, groups, strict=True)]
+        each = [keras.tree.map_structure(lambda *leaves: np.stack(leaves, axis=1), *chains) for chains in rows]
         return keras.tree.map_structure(lambda *leaves: np.stack(leaves, axis=2), *each)
 
-    def run(self, name: str, x: np.ndarray, index: np.ndarray, steps: Steps, rate=0.0, exact=None):
+    def run(self, name: str, x: np.ndarray, index: np.ndarray, groups: np.ndarray, steps: Steps, rate=0.0, exact=None):
         """One tile: log-weights [M, B], accepted [T, B], steps used [T]. `exact`: draws of p(z | x) to go back from."""
-        start = [self.model.eps(self.chains, generator(self.seed, name, "start", int(i))) for i in index]
+
+        def begun(i: int, group: int):
+            eps = self.model.eps(self.chains, generator(self.seed, name, "start", i))
+            return keras.tree.map_structure(lambda leaf: leaf[group * self.group :][: self.group], eps)
+
+        start = [begun(int(i), int(group)) for i, group in zip(index, groups, strict=True)]
         many = [self.model.eps(SPREAD, generator(self.seed, name, "width", int(i))) for i in index]
         start, many = (keras.tree.map_structure(lambda *a: np.stack(a, axis=1), *each) for each in (start, many))
         q, width, z = self.begin(x, start, many)
         if exact is not None:
-            z = keras.tree.map_structure(lambda leaf: np.repeat(np.asarray(leaf)[None], self.chains, axis=0), exact)
+            z = keras.tree.map_structure(lambda leaf: np.repeat(np.asarray(leaf)[None], self.group, axis=0), exact)
         betas, sizes = (steps.betas, steps.sizes) if exact is None else (steps.betas[::-1], steps.sizes[::-1])
         count = len(sizes)
         over = -count % SEGMENT  # the last call is filled up with temperatures that change nothing
@@ -182,7 +186,7 @@ class Annealing:
         weights, accepted, used = 0.0, [], []
         segment = self.forward if exact is None else self.backward
         for part, at in enumerate(range(0, count, SEGMENT)):
-            noise = self.noise(name, index, part, z)
+            noise = self.noise(name, index, groups, part, z)
             noise["accept"][count - at :] = np.inf
             if rate and used:
                 sizes[at : at + SEGMENT] *= used[-1][-1] / sizes[at]  # the pilot goes on from where it is
@@ -193,15 +197,22 @@ class Annealing:
             used.append(size)
         return weights, np.concatenate(accepted)[:count], np.concatenate(used)[:count]
 
-    def pilot(self, valid: np.ndarray, count: int) -> Steps:
+    def pilot(self, valid: np.ndarray, count: int, kept: Kept | None = None) -> Steps:
         """Once through the temperatures on validation images, after some moves at the first one to find a step there."""
         betas, before = temperatures(count), max(SEGMENT, count // 10)
-        index = np.arange(self.tile) % len(valid)
         steps = Steps(np.concatenate([np.zeros(before), betas]), np.full(before + count, FIRST))
-        _, _, used = self.run("pilot", np.asarray(valid[index]), index, steps, RATE)
+        images = np.arange(self.tile) % len(valid)
+
+        def compute(_) -> dict[str, np.ndarray]:
+            return {"used": self.run("pilot", np.asarray(valid[images]), images, 0 * images, steps, RATE)[2][None]}
+
+        used = tiles(self.key("pilot", count), 1, 1, compute, {} if kept is None else kept)["used"][0]
         width = max(1, count // 20)
         padded = np.pad(np.log(used[before:]), (width // 2, width - 1 - width // 2), mode="edge")
         return Steps(betas, np.exp(np.convolve(padded, np.full(width, 1 / width), mode="valid")))
+
+    def key(self, name: str, count: int) -> str:
+        return f"{name}-{self.prior}-{self.chains}-{float(self.scale)!r}-{count}"
 
     def estimate(self, x: np.ndarray, steps: Steps, name="annealing", kept: Kept | None = None, progress=silent) -> Annealed:
         """The lower bound."""
@@ -212,18 +223,19 @@ class Annealing:
         return self.bound(x, steps, "reverse", z, {} if kept is None else kept, progress)
 
     def bound(self, x, steps, name, exact, kept, progress) -> Annealed:
-        sign = 1.0 if exact is None else -1.0
+        sign, each = (1.0 if exact is None else -1.0), self.chains // self.group
 
-        def compute(index: np.ndarray) -> dict[str, np.ndarray]:
+        def compute(rows: np.ndarray) -> dict[str, np.ndarray]:
+            index, groups = np.divmod(rows, each)
             z = None if exact is None else keras.tree.map_structure(lambda leaf: np.asarray(leaf)[index], exact)
-            weights, accepted, _ = self.run(name, np.asarray(x[index]), index, steps, exact=z)
-            found, variance = log_mean(weights)
+            weights, accepted, _ = self.run(name, np.asarray(x[index]), index, groups, steps, exact=z)
             accepted = accepted if exact is None else accepted[::-1]
-            return {"log_prob": sign * found, "variance": variance, "accepted": accepted.T}
+            return {"weights": weights.T, "accepted": accepted.T}
 
-        key = f"{name}-{self.prior}-{self.chains}-{float(self.scale)!r}-{len(steps.sizes)}"
-        found = tiles(key, len(x), self.tile, compute, kept, progress)
-        return Annealed(found["log_prob"], found["variance"], found["accepted"].mean(axis=0))
+        key, told = self.key(name, len(steps.sizes)), lambda done, left: progress(done // each, left)
+        found = tiles(key, each * len(x), self.tile, compute, kept, told)
+        log_prob, variance = log_mean(np.ascontiguousarray(found["weights"].reshape(len(x), self.chains).T))
+        return Annealed(sign * log_prob, variance, found["accepted"].mean(axis=0))
 
     def simulated(self, count: int):
         """Images that the model made, and the z of each: an exact draw from p(z | x)."""

@@ -40,10 +40,10 @@ def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: 
     x, y = images.test.x, images.test.y
     found, tables, rows = {}, {}, []
     if isinstance(model, Exact):
-        found["log_prob_nats"] = exact.log_prob(model, x)
+        found["log_prob_nats"] = exact.log_prob(model, x, kept=kept, progress=progress)
         rows.append(estimate("exact", found["log_prob_nats"], 0.0, "exact", 1))
         if model.conditional and y is not None:
-            rows.append(estimate("exact, given class", exact.log_prob(model, x, y), 0.0, "exact", 1))
+            rows.append(estimate("exact, given class", exact.log_prob(model, x, y, kept), 0.0, "exact", 1))
     if isinstance(model, Latent) and wished["integral"]:
         found["log_prob_nats"], row = integrated(model, x, wished["integral"], progress)
         rows.append(row)
@@ -119,7 +119,7 @@ def sampling(model: Latent, images: Images, seed: int, wished: dict, kept: Kept,
 def anneal(model: Latent, images: Images, seed: int, wished: dict, scale: float, kept: Kept, progress: Callable):
     """Test images from below; images that the model made from both sides."""
     chains = annealing.Annealing(model, seed, wished["chains"], scale, wished["start"] == "prior")
-    steps = chains.pilot(images.valid.x, wished["temperatures"])
+    steps = chains.pilot(images.valid.x, wished["temperatures"], kept)
     found = chains.estimate(images.test.x[: wished["annealed"]], steps, kept=kept, progress=progress)
     made, z = chains.simulated(len(found.log_prob))
     below, above = chains.estimate(made, steps, "simulated", kept), chains.reverse(made, z, steps, kept)

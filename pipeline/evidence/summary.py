@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from pipeline.base import Density, Spec, generator
+from pipeline.base import Spec, generator
 from pipeline.evidence.score import standard_error
 
 BOOTSTRAP = 10_000
@@ -29,11 +29,16 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def headline(
-    model, tables: dict[str, pd.DataFrame], data: str, floor: np.ndarray | None, baselines: dict, warnings: list[str]
+    likelihood: str,
+    spec: Spec,
+    tables: dict[str, pd.DataFrame],
+    data: str,
+    floor: np.ndarray | None,
+    baselines: dict,
+    warnings: list[str],
 ) -> dict:
     """evidence.json: the estimator that was named beforehand, over all seeds. `floor`: exact log p(x) of the same images."""
-    density = isinstance(model, Density)
-    found = {"data": data, "likelihood": model.likelihood_name if density else "none"}
+    found = {"data": data, "likelihood": likelihood}
     if tables["images"].empty:
         return found | {"estimator": "none", "direction": "none", "flags": ""}
     images, estimates = tables["images"], tables["estimates"]
@@ -41,7 +46,7 @@ def headline(
     each = -images.groupby("image").log_prob_nats.mean().to_numpy()  # over seeds
     low, high = interval(each)
     found |= {
-        "measure": model.spec.measure,
+        "measure": spec.measure,
         "estimator": rows.estimator.iloc[0],
         "direction": rows.direction.iloc[0],
         "nll_nats": float(each.mean()),
@@ -52,8 +57,8 @@ def headline(
     }
     if len(rows) > 1:
         found["nll_seed_sd"] = float(rows.nll_nats.std(ddof=1))
-    if model.spec.measure == "mass":
-        found["bits_per_dim"] = bits_per_dim(found["nll_nats"], model.spec)
+    if spec.measure == "mass":
+        found["bits_per_dim"] = bits_per_dim(found["nll_nats"], spec)
     found |= {"draws": int(rows.draws.iloc[0]), "images": len(each)}
     if images.elbo_nats.notna().all():
         found["elbo_nats"] = float(images.elbo_nats.mean())

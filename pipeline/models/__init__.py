@@ -11,7 +11,10 @@ from pipeline.base import Spec, Trainable, generator
 
 def build(family: str, model: str, spec: dict, network: dict, seed: int) -> Trainable:
     """The model with its initial weights, a function of the seed. `spec`: shape, levels and classes, as meta.json has them."""
+    from keras.src.utils.naming import reset_uids  # here, since whoever only looks at models does without Keras
+
     keras.utils.set_random_seed(seed)  # for a random weight whose layer does not say how it is drawn: see `draw`
+    reset_uids()  # Keras counts layers for their names, which are saved: a seed's file must not tell what was built before it
     made = import_module(f"pipeline.models.{family}.{model}").Model(Spec.of(spec), **network)
     dtype = "float32" if spec["levels"] is None else "uint8"
     batch = {"x": np.zeros((2, *spec["shape"]), dtype), "eps": made.eps(2, generator(0))}

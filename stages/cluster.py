@@ -1,0 +1,248 @@
+"""A stage's work as tasks of a Ray cluster: all of this project that knows Ray.
+
+The files that a stage declares go through Ray's object store, and a worker unpacks them into a folder of its own, where the
+stage's own code runs as it does here. A board, an actor beside this process, keeps what is finished in the folder where it is
+without a cluster: so the death of a node costs what the node was at, and that of this process no more than elsewhere.
+
+Tasks that share a seed run the same program, and make each part that they come to and may claim. One that has nothing else
+left makes also what another has been at for too long: its maker may be gone, and both make the same bytes.
+"""
+
+import contextlib
+import importlib
+import io
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+import stages
+from pipeline import Refusal, params
+
+RAYS = {"cpus": "CPU", "gpus": "GPU", "memory_gb": "memory"}  # names of resources
+RETRIES = 10  # of a task whose node or process died
+PATIENCE, SLOWER, LEAST = 300.0, 2, 10.0  # seconds for another's part: unless known better; times the longest; at least
+PASSED_ON = ("TF_", "XLA_", "JAX_", "KERAS_", "CUBLAS_", "NVIDIA_TF32")  # variables that a framework looks at
+
+
+def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: Path, into: Path | None, divisible: bool):
+    """As engine.each, with the settings of params.yaml."""
+    ray = connect(settings.get("address", "auto"))
+    wished = {"cpus": None, **(settings.get("resources") or {})}
+    wished["cpus"] = wished["cpus"] or params.read()["compute"]["threads"]
+    wanted = {RAYS[name]: amount for name, amount in wished.items() if amount}
+    most = room(ray, wanted)
+    same_versions(ray)
+    files, here = ray.put(declared()), ray.get_runtime_context().get_node_id()
+    kind = ray.remote(Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1, label_selector={"ray.io/node-id": here})
+    board = kind.remote(str(params.ROOT), str(finished))
+    own = {"num_cpus": wanted["CPU"], "num_gpus": wanted.get("GPU", 0), "memory": int(wanted.get("memory", 0) * 2**30) or None}
+    task = ray.remote(work_of_seed).options(**own, max_retries=RETRIES, scheduling_strategy="SPREAD")
+    script = work.__module__ if work.__module__ != "__main__" else sys.modules["__main__"].__spec__.name
+    environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    count = min(settings.get("workers") or most, most)
+    shares = range(max(1, count // len(seeds)) if divisible else 1)
+    told = (files, environment, script, work.__name__, run)
+    running = {task.remote(*told, seed, f"{seed}.{share}", board): seed for share in shares for seed in seeds}
+    found, shown = {}, ""
+    while len(found) < len(seeds):
+        for ready in ray.wait([*running], timeout=1)[0]:
+            seed = running.pop(ready)
+            try:
+                found.setdefault(seed, ray.get(ready))
+            except Refusal as refusal:  # which Ray gives a traceback
+                raise Refusal(str(refusal.cause)) from None
+            except ray.exceptions.RayError as error:
+                if isinstance(error, ray.exceptions.RayTaskError):  # what the stage's own code raised
+                    raise
+                why = str(error).strip().split("\n")[0]
+                raise Refusal(f"{run}, seed {seed}: the cluster gave up ({why}); run it again to go on") from None
+            for other in [other for other, its in running.items() if its == seed]:
+                ray.cancel(other, force=True)
+                del running[other]
+        if (line := ray.get(board.said.remote())) != shown:
+            print(line, flush=True)
+            shown = line
+    for seed in seeds:
+        for name, content in found[seed]["files"].items():
+            (into / str(seed)).mkdir(parents=True, exist_ok=True)
+            (into / str(seed) / name).write_bytes(content)
+    ray.shutdown()
+    return [found[seed]["result"] for seed in seeds]
+
+
+def connect(address: str):
+    """Ray, connected."""
+    try:
+        import ray
+    except ImportError:
+        raise Refusal("params.yaml: engine.kind: Ray is not installed: make setup ENGINE=ray") from None
+    host, _, port = address.rpartition(":")
+    try:
+        if port.isdecimal():
+            socket.create_connection((host, int(port)), timeout=5).close()
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, RuntimeError, ValueError) as error:  # of RuntimeError: another version of Ray or Python
+        how = "; `ray start --head` begins one here" if address == "auto" else ""
+        raise Refusal(
+            f"params.yaml: engine.address: no cluster to work on at {address} ({str(error).strip().split(chr(10))[0]}){how}"
+        ) from None
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker has no file of this project yet
+    return ray
+
+
+def room(ray, wanted: dict[str, float]) -> int:
+    """For how many tasks the nodes have what each wants, if nobody else is on the cluster."""
+    every = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [{name: node.get(name, 0) / (2**30 if name == "memory" else 1) for name in wanted} for node in every]
+    found = sum(int(min(node[name] // amount for name, amount in wanted.items())) for node in nodes)
+    if not found:
+        want, *have = (", ".join(f"{amount:.4g} {name}" for name, amount in each.items()) for each in (wanted, *nodes))
+        raise Refusal(f"params.yaml: engine.resources: a task wants {want}; the nodes have {'; '.join(have)}")
+    return found
+
+
+def same_versions(ray) -> None:
+    """Refuse workers with other packages; another processor is said, as it may change the last bits."""
+    lines = [line for file in params.ROOT.glob("requirements*.txt") for line in file.read_text().splitlines() if "==" in line]
+    here = about(sorted({line.split("==")[0] for line in lines if not line.startswith((" ", "#"))}))
+    here = {name: version for name, version in here.items() if version}
+    nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+    asked = [ray.remote(about).options(num_cpus=0, label_selector={"ray.io/node-id": each}).remote([*here]) for each in nodes]
+    for node, there in zip(nodes.values(), ray.get(asked), strict=True):
+        other = [f"{name} {there[name]}, here {here[name]}" for name in here if there[name] != here[name]]
+        if other == [f"processor {there['processor']}, here {here['processor']}"]:
+            print(f"node {node} has the {other[0]}: the last bits may differ", file=sys.stderr)
+        elif other:
+            more = f" and {len(other) - 1} more" if len(other) > 1 else ""
+            raise Refusal(f"params.yaml: engine: node {node} has {other[0]}{more}: install the same requirements there")
+
+
+def about(names: list[str]) -> dict[str, str | None]:
+    """Versions of packages, Python's, and what the processor is."""
+    found = dict.fromkeys(names)
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    found |= {"python": ".".join(map(str, sys.version_info[:3])), "processor": "unknown"}
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        found["processor"] = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return found
+
+
+def declared() -> dict[str, np.ndarray]:
+    """The files that the stage of this process depends on, as bytes that workers on one machine read from shared memory."""
+    names = [name for name in stages.made_from if not name.startswith("params.yaml: ")]
+    return {name: np.fromfile(params.ROOT / name, "uint8") for name in ["params.yaml", *names]}
+
+
+def work_of_seed(files: dict, environment: dict, script: str, function: str, run: str, seed: int, who: str, board) -> dict:
+    """On a worker: what the function returns, and the files that it made."""
+    unpack(files)
+    os.environ.update(environment)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(Telling(board, seed)):
+        made = Path(folder) / "made"
+        result = getattr(importlib.import_module(script), function)(run, seed, Shared(board, seed, who), made)
+        return {"result": result, "files": {path.name: path.read_bytes() for path in made.glob("*")}}
+
+
+def unpack(files: dict[str, np.ndarray]) -> None:
+    """Into a folder of this process, once; modules come from there from now on. Removes what dead processes left."""
+    mine = Path(tempfile.gettempdir()) / f"workbench-worker-{os.getpid()}"
+    if str(mine) in sys.path:
+        return
+    for other in mine.parent.glob("workbench-worker-*"):
+        if other == mine or not Path("/proc", other.name.split("-")[-1]).exists():
+            shutil.rmtree(other, ignore_errors=True)
+    mine.mkdir(mode=0o700)
+    for name, content in files.items():
+        (mine / name).parent.mkdir(parents=True, exist_ok=True)
+        content.tofile(mine / name)
+    sys.path.insert(0, str(mine))
+    os.chdir(mine)
+
+
+class Board:
+    """On the node of the stage's own process: what is finished, who is at what, and what the workers say."""
+
+    def __init__(self, root: str, finished: str):
+        sys.path.insert(0, root)
+        from pipeline.store import Finished
+
+        self.of = lambda seed: Finished(Path(finished) / str(seed))
+        self.claims, self.lines, self.workers = {}, {}, set()
+
+    def arrive(self, who: str) -> None:
+        """A worker begins, perhaps instead of one that died."""
+        self.claims = {part: claimant for part, claimant in self.claims.items() if claimant != who}
+        self.workers.add(who)
+
+    def get(self, seed: int, name: str) -> dict | None:
+        return self.of(seed).get(name)
+
+    def put(self, seed: int, name: str, arrays: dict) -> None:
+        self.of(seed)[name] = arrays
+        self.claims.pop((seed, name), None)
+
+    def claim(self, seed: int, name: str, who: str) -> bool:
+        return self.claims.setdefault((seed, name), who) == who
+
+    def tell(self, seed: int, line: str) -> None:
+        self.lines[seed] = line
+
+    def said(self) -> str:
+        count, told = len(self.workers), "; ".join(self.lines[seed] for seed in sorted(self.lines))
+        return f"{count} worker{'s' * (count != 1)}: {told or 'starting'}"
+
+
+class Shared:
+    """What is finished of a seed, on the board: what a stage asks of store.Finished, and who makes what."""
+
+    def __init__(self, board, seed: int, who: str):
+        import ray
+
+        self.ask = lambda name, *arguments: ray.get(getattr(board, name).remote(*arguments))
+        self.seed, self.who, self.longest = seed, who, 0.0
+        self.began, self.waited = {}, {}  # since when parts are made here, and by others
+        self.ask("arrive", who)
+
+    def claim(self, name: str) -> bool:
+        """Whether this process is to make a part."""
+        now = time.monotonic()
+        patience = max(LEAST, SLOWER * self.longest) if self.longest else PATIENCE
+        if self.ask("claim", self.seed, name, self.who) or now - self.waited.setdefault(name, now) > patience:
+            self.began[name] = now
+            return True
+        time.sleep(0.05)
+        return False
+
+    def get(self, name: str) -> dict | None:
+        return self.ask("get", self.seed, name)
+
+    __getitem__ = get
+
+    def __setitem__(self, name: str, arrays: dict) -> None:
+        if name in self.began:
+            self.longest = max(self.longest, time.monotonic() - self.began.pop(name))
+        self.ask("put", self.seed, name, {key: np.asarray(value) for key, value in arrays.items()})
+
+
+class Telling(io.TextIOBase):
+    """What a worker prints: the last line is shown by the stage's own process."""
+
+    def __init__(self, board, seed: int):
+        self.board, self.seed, self.due = board, seed, 0.0
+
+    def write(self, text: str) -> int:
+        if text.strip() and time.monotonic() > self.due:
+            self.board.tell.remote(self.seed, text.strip().splitlines()[-1])
+            self.due = time.monotonic() + 0.2
+        return len(text)
