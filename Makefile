@@ -6,7 +6,7 @@ BACKEND ?= tensorflow
 ENGINE ?= local
 REV ?= HEAD
 JOBS ?= 2
-BENCH ?= training evidence sampling pipeline growth compilation full_size
+BENCH ?= training evidence sampling pipeline growth compilation full_size cluster
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # DVC's own choice, /var/tmp/dvc, is shared with every user of the machine.
@@ -88,10 +88,11 @@ time: setup ## what each stage took when it last ran, and what came from the cac
 diff: setup ## a page of what changed between a commit (REV, the last one) and now
 	@$(if $(IN),echo "make diff knows the default profile only" >&2; exit 1,.venv/bin/python -m tools.diff $(REV))
 
-bench: setup ## how fast everything is, beside what others do and what the machine can do: forty minutes
+bench: setup ## how fast everything is, beside what others do and what the machine can do: fifty minutes
 	@.venv/bin/python -c 'import pythae, torch' 2>/dev/null || { mkdir -p .scratch; \
 	    sed '/^ *--hash/d; s/ *\\$$//' requirements.txt >.scratch/constraints.txt; \
 	    .venv/bin/python -m pip install -q -c .scratch/constraints.txt -r requirements-bench.txt; }
+	@case " $(BENCH) " in *" cluster "*) sh tools/setup.sh requirements-ray.txt ;; esac
 	@for each in $(BENCH); do .venv/bin/python -m benchmarks.$$each || exit 1; done
 	@.venv/bin/python -m benchmarks.results readme
 
