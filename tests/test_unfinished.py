@@ -31,7 +31,7 @@ def test_an_estimate_goes_on_where_it_was_stopped(tmp_path):
     with pytest.raises(KeyboardInterrupt), store.unfinished("estimate", "r", "f") as folder:
         asked(model, images, store.Finished(folder), stop, **wished)
     with store.unfinished("estimate", "r", "f") as folder:
-        assert len(store.Finished(folder)) == 5  # two tiles of the estimate, two of the bound, one of annealing
+        assert len(store.Finished(folder)) == 6  # two tiles of the estimate, two of the bound, the pilot, one of annealing
         before = {name: (folder / f"{name}.npz").stat().st_mtime_ns for name in store.Finished(folder)}
         again = asked(model, images, store.Finished(folder), **wished)
         assert {name: (folder / f"{name}.npz").stat().st_mtime_ns for name in before} == before
