@@ -8,15 +8,15 @@ Tasks that share a seed run the same program, and make each part that they come 
 left makes also what another has been at for too long: its maker may be gone, and both make the same bytes.
 """
 
+import atexit
 import contextlib
+import fcntl
 import importlib
-import io
 import os
 import shutil
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -25,10 +25,10 @@ import numpy as np
 
 import stages
 from pipeline import Refusal, params
+from stages import board as boards
 
 RAYS = {"cpus": "CPU", "gpus": "GPU", "memory_gb": "memory"}  # names of resources
 RETRIES = 10  # of a task whose node or process died
-PATIENCE, SLOWER, LEAST = 300.0, 2, 10.0  # seconds for another's part: unless known better; times the longest; at least
 PASSED_ON = ("TF_", "XLA_", "JAX_", "KERAS_", "CUBLAS_", "NVIDIA_TF32")  # variables that a framework looks at
 
 
@@ -41,27 +41,30 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
     most = room(ray, wanted)
     same_versions(ray)
     files, here = ray.put(declared()), ray.get_runtime_context().get_node_id()
-    kind = ray.remote(Board).options(num_cpus=0, max_restarts=-1, max_task_retries=-1, label_selector={"ray.io/node-id": here})
+    kind = ray.remote(boards.Board).options(
+        num_cpus=0, max_restarts=-1, max_task_retries=-1, label_selector={"ray.io/node-id": here}
+    )
     board = kind.remote(str(params.ROOT), str(finished))
     own = {"num_cpus": wanted["CPU"], "num_gpus": wanted.get("GPU", 0), "memory": int(wanted.get("memory", 0) * 2**30) or None}
     task = ray.remote(work_of_seed).options(**own, max_retries=RETRIES, scheduling_strategy="SPREAD")
     script = work.__module__ if work.__module__ != "__main__" else sys.modules["__main__"].__spec__.name
     environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    environment |= {} if "GPU" in wanted else {"CUDA_VISIBLE_DEVICES": ""}  # or a node that has one would use it unasked
     count = min(settings.get("workers") or most, most)
-    shares = range(max(1, count // len(seeds)) if divisible else 1)
-    told = (files, environment, script, work.__name__, run)
-    running = {task.remote(*told, seed, f"{seed}.{share}", board): seed for share in shares for seed in seeds}
-    found, shown = {}, ""
+    waiting = [(seeds[i % len(seeds)], str(i)) for i in range(max(count, len(seeds)) if divisible else len(seeds))]
+    found, running, shown = {}, {}, ""
     while len(found) < len(seeds):
+        while waiting and len(running) < count:
+            seed, who = waiting.pop(0)
+            if seed not in found:
+                running[task.remote(files, environment, script, work.__name__, run, seed, who, board)] = seed
         for ready in ray.wait([*running], timeout=1)[0]:
             seed = running.pop(ready)
             try:
                 found.setdefault(seed, ray.get(ready))
-            except Refusal as refusal:  # which Ray gives a traceback
-                raise Refusal(str(refusal.cause)) from None
+            except ray.exceptions.RayTaskError as error:  # what the stage's own code raised
+                raise Refusal(str(error.cause)) if isinstance(error.cause, (Refusal, OSError)) else error from None
             except ray.exceptions.RayError as error:
-                if isinstance(error, ray.exceptions.RayTaskError):  # what the stage's own code raised
-                    raise
                 why = str(error).strip().split("\n")[0]
                 raise Refusal(f"{run}, seed {seed}: the cluster gave up ({why}); run it again to go on") from None
             for other in [other for other, its in running.items() if its == seed]:
@@ -75,7 +78,7 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
             (into / str(seed)).mkdir(parents=True, exist_ok=True)
             (into / str(seed) / name).write_bytes(content)
     ray.shutdown()
-    return [found[seed]["result"] for seed in seeds]
+    return [ray.cloudpickle.loads(found[seed]["result"]) for seed in seeds]
 
 
 def connect(address: str):
@@ -94,7 +97,8 @@ def connect(address: str):
         raise Refusal(
             f"params.yaml: engine.address: no cluster to work on at {address} ({str(error).strip().split(chr(10))[0]}){how}"
         ) from None
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker has no file of this project yet
+    for module in (sys.modules[__name__], boards):  # a worker has no file of this project yet
+        ray.cloudpickle.register_pickle_by_value(module)
     return ray
 
 
@@ -102,7 +106,7 @@ def room(ray, wanted: dict[str, float]) -> int:
     """For how many tasks the nodes have what each wants, if nobody else is on the cluster."""
     every = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     nodes = [{name: node.get(name, 0) / (2**30 if name == "memory" else 1) for name in wanted} for node in every]
-    found = sum(int(min(node[name] // amount for name, amount in wanted.items())) for node in nodes)
+    found = sum(int(min(node[name] / amount + 1e-9 for name, amount in wanted.items())) for node in nodes)
     if not found:
         want, *have = (", ".join(f"{amount:.4g} {name}" for name, amount in each.items()) for each in (wanted, *nodes))
         raise Refusal(f"params.yaml: engine.resources: a task wants {want}; the nodes have {'; '.join(have)}")
@@ -111,7 +115,12 @@ def room(ray, wanted: dict[str, float]) -> int:
 
 def same_versions(ray) -> None:
     """Refuse workers with other packages; another processor is said, as it may change the last bits."""
-    lines = [line for file in params.ROOT.glob("requirements*.txt") for line in file.read_text().splitlines() if "==" in line]
+    files = [
+        "requirements.txt",
+        "requirements-ray.txt",
+        *["requirements-jax.txt"] * (params.read()["compute"]["backend"] == "jax"),
+    ]
+    lines = [line for file in files for line in (params.ROOT / file).read_text().splitlines() if "==" in line]
     here = about(sorted({line.split("==")[0] for line in lines if not line.startswith((" ", "#"))}))
     here = {name: version for name, version in here.items() if version}
     nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
@@ -145,104 +154,40 @@ def declared() -> dict[str, np.ndarray]:
 
 
 def work_of_seed(files: dict, environment: dict, script: str, function: str, run: str, seed: int, who: str, board) -> dict:
-    """On a worker: what the function returns, and the files that it made."""
-    unpack(files)
+    """On a worker: what the function returns, pickled as no array may stay in Ray's memory, and the files that it made."""
+    import ray
+
+    def ask(name: str, *arguments):
+        return ray.get(getattr(board, name).remote(*arguments))
+
+    for name in [name for name in os.environ if name.startswith(PASSED_ON)]:
+        del os.environ[name]
     os.environ.update(environment)
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(Telling(board, seed)):
+    with (
+        tempfile.TemporaryDirectory(dir=unpack(files)) as folder,
+        contextlib.redirect_stdout(boards.Telling(board.tell.remote, seed)),
+    ):
         made = Path(folder) / "made"
-        result = getattr(importlib.import_module(script), function)(run, seed, Shared(board, seed, who), made)
-        return {"result": result, "files": {path.name: path.read_bytes() for path in made.glob("*")}}
+        result = getattr(importlib.import_module(script), function)(run, seed, boards.Shared(ask, seed, who), made)
+        return {"result": ray.cloudpickle.dumps(result), "files": {path.name: path.read_bytes() for path in made.glob("*")}}
 
 
-def unpack(files: dict[str, np.ndarray]) -> None:
+def unpack(files: dict[str, np.ndarray]) -> Path:
     """Into a folder of this process, once; modules come from there from now on. Removes what dead processes left."""
-    mine = Path(tempfile.gettempdir()) / f"workbench-worker-{os.getpid()}"
-    if str(mine) in sys.path:
-        return
-    for other in mine.parent.glob("workbench-worker-*"):
-        if other == mine or not Path("/proc", other.name.split("-")[-1]).exists():
-            shutil.rmtree(other, ignore_errors=True)
-    mine.mkdir(mode=0o700)
+    prefix = str(Path(tempfile.gettempdir()) / "workbench-worker-")
+    if mine := [path for path in sys.path if path.startswith(prefix)]:
+        return Path(mine[0])
+    mine = Path(tempfile.mkdtemp(prefix=prefix))
     for name, content in files.items():
         (mine / name).parent.mkdir(parents=True, exist_ok=True)
         content.tofile(mine / name)
+    alive = [(mine / "alive").open("w")]  # locked as long as this process is there
+    fcntl.flock(alive[0], fcntl.LOCK_EX)
+    atexit.register(alive.clear)
+    for other in mine.parent.glob(f"{prefix}*/alive".removeprefix(f"{mine.parent}/")):
+        with contextlib.suppress(OSError), other.open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(other.parent, ignore_errors=True)
     sys.path.insert(0, str(mine))
     os.chdir(mine)
-
-
-class Board:
-    """On the node of the stage's own process: what is finished, who is at what, and what the workers say."""
-
-    def __init__(self, root: str, finished: str):
-        sys.path.insert(0, root)
-        from pipeline.store import Finished
-
-        self.of = lambda seed: Finished(Path(finished) / str(seed))
-        self.claims, self.lines, self.workers = {}, {}, set()
-
-    def arrive(self, who: str) -> None:
-        """A worker begins, perhaps instead of one that died."""
-        self.claims = {part: claimant for part, claimant in self.claims.items() if claimant != who}
-        self.workers.add(who)
-
-    def get(self, seed: int, name: str) -> dict | None:
-        return self.of(seed).get(name)
-
-    def put(self, seed: int, name: str, arrays: dict) -> None:
-        self.of(seed)[name] = arrays
-        self.claims.pop((seed, name), None)
-
-    def claim(self, seed: int, name: str, who: str) -> bool:
-        return self.claims.setdefault((seed, name), who) == who
-
-    def tell(self, seed: int, line: str) -> None:
-        self.lines[seed] = line
-
-    def said(self) -> str:
-        count, told = len(self.workers), "; ".join(self.lines[seed] for seed in sorted(self.lines))
-        return f"{count} worker{'s' * (count != 1)}: {told or 'starting'}"
-
-
-class Shared:
-    """What is finished of a seed, on the board: what a stage asks of store.Finished, and who makes what."""
-
-    def __init__(self, board, seed: int, who: str):
-        import ray
-
-        self.ask = lambda name, *arguments: ray.get(getattr(board, name).remote(*arguments))
-        self.seed, self.who, self.longest = seed, who, 0.0
-        self.began, self.waited = {}, {}  # since when parts are made here, and by others
-        self.ask("arrive", who)
-
-    def claim(self, name: str) -> bool:
-        """Whether this process is to make a part."""
-        now = time.monotonic()
-        patience = max(LEAST, SLOWER * self.longest) if self.longest else PATIENCE
-        if self.ask("claim", self.seed, name, self.who) or now - self.waited.setdefault(name, now) > patience:
-            self.began[name] = now
-            return True
-        time.sleep(0.05)
-        return False
-
-    def get(self, name: str) -> dict | None:
-        return self.ask("get", self.seed, name)
-
-    __getitem__ = get
-
-    def __setitem__(self, name: str, arrays: dict) -> None:
-        if name in self.began:
-            self.longest = max(self.longest, time.monotonic() - self.began.pop(name))
-        self.ask("put", self.seed, name, {key: np.asarray(value) for key, value in arrays.items()})
-
-
-class Telling(io.TextIOBase):
-    """What a worker prints: the last line is shown by the stage's own process."""
-
-    def __init__(self, board, seed: int):
-        self.board, self.seed, self.due = board, seed, 0.0
-
-    def write(self, text: str) -> int:
-        if text.strip() and time.monotonic() > self.due:
-            self.board.tell.remote(self.seed, text.strip().splitlines()[-1])
-            self.due = time.monotonic() + 0.2
-        return len(text)
+    return mine

@@ -1,6 +1,7 @@
 """One backend for the whole session."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from pipeline import backend
 
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before a test module imports keras
 
+
+# A shell that starts this in the background has Ctrl-C ignored, by all that is started from here, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What only JAX does; what is of profiles on TensorFlow.
 collect_ignore = ["test_full_size.py" if BACKEND == "jax" else "test_devices.py"]

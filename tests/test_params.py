@@ -115,11 +115,6 @@ TYPED = [  # what stands there, what is typed instead, the answer ("...": and so
     ("compute:", "engine: {kind: spark}\ncompute:", "engine.kind: expected local or ray, found 'spark'"),
     ("compute:", "engine: {address: auto}\ncompute:", "engine.kind: missing, expected local or ray"),
     ("compute:", "engine: {kind: ray, resources: {gpu: 1}}\ncompute:", "engine.resources.gpu: unknown key, did you mean gpus?"),
-    (
-        "compute:",
-        "engine: {kind: ray, workers: 0}\ncompute:",
-        "engine.workers: expected a whole number from 1 or null, found 0",
-    ),
     ("threads: 2", "threads: 2, devices: 4", "compute.devices: several share a batch on JAX only: write 1, or ..."),
     ("tensorflow, threads: 2", "jax, threads: 2, devices: 5", f"{RUN}.training.batch_size: 64 images cannot be shared ..."),
     ("seeds: [0]", "seeds: [0]\n    aims: {nats: 9, within: 1, source: x}", "runs.digits-ae.aims: the model ae has no density"),

@@ -1,0 +1,89 @@
+"""What is finished of a stage, shared by several processes that do its work, each those parts that it claims."""
+
+import io
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+PATIENCE, SLOWER, LEAST = 120.0, 2, 10.0  # seconds for another's part: unless known better; times the longest; at least
+
+
+class Board:
+    """Beside the stage's own process: what is finished, who is at what, and what the workers say."""
+
+    def __init__(self, root: str, finished: str):
+        sys.path.insert(0, root)
+        from pipeline.store import Finished
+
+        self.of = lambda seed: Finished(Path(finished) / str(seed))
+        self.claims, self.lines, self.workers = {}, {}, set()
+
+    def arrive(self, who: str) -> None:
+        """A worker begins, perhaps instead of one that died."""
+        self.claims = {part: claimant for part, claimant in self.claims.items() if claimant != who}
+        self.workers.add(who)
+
+    def get(self, seed: int, name: str) -> dict | None:
+        return self.of(seed).get(name)
+
+    def put(self, seed: int, name: str, arrays: dict) -> None:
+        self.of(seed)[name] = arrays
+        self.claims.pop((seed, name), None)
+
+    def claim(self, seed: int, name: str, who: str) -> bool:
+        return self.claims.setdefault((seed, name), who) == who
+
+    def tell(self, seed: int, line: str) -> None:
+        self.lines[seed] = line
+
+    def said(self) -> str:
+        count, told = len(self.workers), "; ".join(self.lines[seed] for seed in sorted(self.lines))
+        return f"{count} worker{'s' * (count != 1)}: {told or 'starting'}"
+
+
+class Shared:
+    """What is finished of a seed, on the board: what a stage asks of store.Finished, and who makes what."""
+
+    def __init__(self, ask: Callable, seed: int, who: str):
+        self.ask, self.seed, self.who, self.longest = ask, seed, who, {}  # seconds by kind of part
+        self.began, self.waited = {}, {}  # since when parts are made here, and by others
+        self.ask("arrive", who)
+
+    def claim(self, name: str) -> bool:
+        """Whether this process is to make a part."""
+        now, kind = time.monotonic(), name.rpartition("-")[0]
+        patience = max(LEAST, SLOWER * self.longest.get(kind, PATIENCE / SLOWER))
+        if self.ask("claim", self.seed, name, self.who) or now - self.waited.get(name, now) > patience:
+            self.began[name] = now
+            return True
+        if name in self.waited:  # all others have been asked for since
+            time.sleep(0.05)
+        self.waited.setdefault(name, now)
+        return False
+
+    def get(self, name: str) -> dict | None:
+        return self.ask("get", self.seed, name)
+
+    __getitem__ = get
+
+    def __setitem__(self, name: str, arrays: dict) -> None:
+        if name in self.began:
+            took, kind = time.monotonic() - self.began.pop(name), name.rpartition("-")[0]
+            self.longest[kind] = max(took, self.longest.get(kind, 0.0))
+        self.ask("put", self.seed, name, {key: np.asarray(value) for key, value in arrays.items()})
+
+
+class Telling(io.TextIOBase):
+    """What a worker prints: the last line is shown by the stage's own process."""
+
+    def __init__(self, tell: Callable, seed: int):
+        self.tell, self.seed, self.due = tell, seed, 0.0
+
+    def write(self, text: str) -> int:
+        if text.strip() and time.monotonic() > self.due:
+            self.tell(self.seed, text.strip().splitlines()[-1])
+            self.due = time.monotonic() + 0.2
+        return len(text)
