@@ -65,8 +65,7 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
             except ray.exceptions.RayTaskError as error:  # what the stage's own code raised
                 raise Refusal(str(error.cause)) if isinstance(error.cause, (Refusal, OSError)) else error from None
             except ray.exceptions.RayError as error:
-                why = str(error).strip().split("\n")[0]
-                raise Refusal(f"{run}, seed {seed}: the cluster gave up ({why}); run it again to go on") from None
+                raise Refusal(f"{run}, seed {seed}: the cluster gave up ({first_line(error)}); run it again to go on") from None
             for other in [other for other, its in running.items() if its == seed]:
                 ray.cancel(other, force=True)
                 del running[other]
@@ -94,12 +93,14 @@ def connect(address: str):
         ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (OSError, RuntimeError, ValueError) as error:  # of RuntimeError: another version of Ray or Python
         how = "; `ray start --head` begins one here" if address == "auto" else ""
-        raise Refusal(
-            f"params.yaml: engine.address: no cluster to work on at {address} ({str(error).strip().split(chr(10))[0]}){how}"
-        ) from None
+        raise Refusal(f"params.yaml: engine.address: no cluster to work on at {address} ({first_line(error)}){how}") from None
     for module in (sys.modules[__name__], boards):  # a worker has no file of this project yet
         ray.cloudpickle.register_pickle_by_value(module)
     return ray
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 def room(ray, wanted: dict[str, float]) -> int:
@@ -115,17 +116,19 @@ def room(ray, wanted: dict[str, float]) -> int:
 
 def same_versions(ray) -> None:
     """Refuse workers with other packages; another processor is said, as it may change the last bits."""
-    files = [
-        "requirements.txt",
-        "requirements-ray.txt",
-        *["requirements-jax.txt"] * (params.read()["compute"]["backend"] == "jax"),
-    ]
+    files = ["requirements.txt", "requirements-ray.txt"]
+    if params.read()["compute"]["backend"] == "jax":
+        files.append("requirements-jax.txt")
     lines = [line for file in files for line in (params.ROOT / file).read_text().splitlines() if "==" in line]
     here = about(sorted({line.split("==")[0] for line in lines if not line.startswith((" ", "#"))}))
     here = {name: version for name, version in here.items() if version}
     nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
     asked = [ray.remote(about).options(num_cpus=0, label_selector={"ray.io/node-id": each}).remote([*here]) for each in nodes]
-    for node, there in zip(nodes.values(), ray.get(asked), strict=True):
+    try:
+        answers = ray.get(asked)
+    except ray.exceptions.RayError as error:  # one has just died, or cannot start a process
+        raise Refusal(f"params.yaml: engine: not every node answers ({first_line(error)})") from None
+    for node, there in zip(nodes.values(), answers, strict=True):
         other = [f"{name} {there[name]}, here {here[name]}" for name in here if there[name] != here[name]]
         if other == [f"processor {there['processor']}, here {here['processor']}"]:
             print(f"node {node} has the {other[0]}: the last bits may differ", file=sys.stderr)
@@ -174,17 +177,16 @@ def work_of_seed(files: dict, environment: dict, script: str, function: str, run
 
 def unpack(files: dict[str, np.ndarray]) -> Path:
     """Into a folder of this process, once; modules come from there from now on. Removes what dead processes left."""
-    prefix = str(Path(tempfile.gettempdir()) / "workbench-worker-")
-    if mine := [path for path in sys.path if path.startswith(prefix)]:
+    if mine := [path for path in sys.path if "workbench-worker-" in path]:
         return Path(mine[0])
-    mine = Path(tempfile.mkdtemp(prefix=prefix))
+    mine = Path(tempfile.mkdtemp(prefix="workbench-worker-"))
     for name, content in files.items():
         (mine / name).parent.mkdir(parents=True, exist_ok=True)
         content.tofile(mine / name)
     alive = [(mine / "alive").open("w")]  # locked as long as this process is there
     fcntl.flock(alive[0], fcntl.LOCK_EX)
     atexit.register(alive.clear)
-    for other in mine.parent.glob(f"{prefix}*/alive".removeprefix(f"{mine.parent}/")):
+    for other in mine.parent.glob("workbench-worker-*/alive"):
         with contextlib.suppress(OSError), other.open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(other.parent, ignore_errors=True)
