@@ -15,7 +15,7 @@ def test_forward_weighs_then_moves_at_the_new_temperature_and_back_moves_at_the_
     x, chains = images.test.x[:2], annealing.Annealing(model, 0, 4)
     start, many = ({"z": rng.standard_normal((count, 2, 8), "float32")} for count in (4, annealing.SPREAD))
     q, width, z = chains.begin(x, start, many)
-    noise = chains.noise("one move", np.arange(2), 0, z)
+    noise = chains.noise("one move", np.arange(2), np.zeros(2, int), 0, z)
 
     def step(segment, *betas: float):
         sizes = np.full(1, 0.1, "float32")
