@@ -11,7 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from pipeline import Refusal, params, store
-from stages.watch import age, dvc_stage, end, end_as_orphan, end_in_time
+from stages.watch import STOPPED, age, dvc_stage, end, end_as_orphan, end_in_time, interrupted
 
 ROOT = params.ROOT
 TIMES = store.SCRATCH / "times"  # a line per stage that finished: its name, and its seconds
@@ -50,6 +50,8 @@ def run(stage, *arguments: str) -> None:
 
 def leave(said: str, code: int) -> None:
     """A framework's own end takes a second, and breaks down over files that it could not write."""
+    if code and interrupted.is_set():
+        end(STOPPED, 130)
     if stage_name() and "keras" in sys.modules:
         end(said, code)
     if code:

@@ -12,6 +12,7 @@ from pipeline.params import ROOT
 
 IMPORTED = time.monotonic()
 began_under: list[int] = []  # the `waiters` when this process began
+interrupted = threading.Event()
 STOPPED = "stopped; `dvc repro` goes on with what is unfinished"
 
 
@@ -30,6 +31,12 @@ def end(said: str, code: int) -> None:
         os._exit(code)
 
 
+def interrupt(*_) -> None:
+    """Ctrl-C. What a framework that is being imported or compiled makes of the exception may be another one."""
+    interrupted.set()
+    raise KeyboardInterrupt
+
+
 def end_in_time() -> None:
     """Watches over this process from a thread of its own.
 
@@ -41,7 +48,15 @@ def end_in_time() -> None:
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     otherwise = sys.excepthook
     began_under[:] = waiters(dvc_stage())
-    sys.excepthook = lambda kind, *about: end(STOPPED, 130) if kind is KeyboardInterrupt else otherwise(kind, *about)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+
+    def said(kind, *about) -> None:
+        if interrupted.is_set() or kind is KeyboardInterrupt:
+            end(STOPPED, 130)
+        otherwise(kind, *about)
+
+    sys.excepthook = said
 
     def watch() -> None:
         while True:

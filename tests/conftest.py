@@ -14,8 +14,18 @@ BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before a test 
 # A shell that starts this in the background has Ctrl-C ignored, by all that is started from here, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What only JAX does; what is of profiles on TensorFlow.
-collect_ignore = ["test_full_size.py" if BACKEND == "jax" else "test_devices.py"]
+# JAX takes long to compile, so it is asked where the backend might make a difference: the promises of every model, training and
+# going on with it, sampling, the estimators, arithmetic. Only it shares a batch among devices.
+ON_JAX = (
+    *("annealing", "backend", "devices", "distributions", "importance", "likelihoods", "models", "one_move", "precision"),
+    *("resume", "sampling", "training", "vae", "vqvae"),
+)
+
+
+def pytest_ignore_collect(collection_path):
+    asked = collection_path.stem.removeprefix("test_")
+    if collection_path.name.startswith("test_") and asked not in ON_JAX if BACKEND == "jax" else asked == "devices":
+        return True
 
 
 def pytest_runtest_setup(item):

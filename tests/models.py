@@ -1,4 +1,5 @@
-"""Every model that params.yaml or a profile names, shrunk to 4x4 images, so that a new block is tested the moment it exists."""
+"""Every model that params.yaml or a profile names, shrunk to 4x4 images and few units, so that a new block is tested the moment
+it exists."""
 
 import os
 from importlib import import_module
@@ -9,22 +10,36 @@ from pipeline import Refusal, models
 from pipeline.params import ROOT, read
 
 SHAPE = (4, 4, 1)
+MOST = {"latent": 4, "layers": 2, "prior_layers": 2, "kernel": 7}
 
 
 def blocks() -> dict[str, tuple[dict, dict]]:
-    """Run block and data block of every run of every profile, but each network only once; on JAX, which takes long to compile
-    one, of the smoke profile, which has every model."""
+    """Run block and data block of every run of every profile, shrunk; of those that differ in sizes alone, the first. On JAX,
+    which takes long to compile one, of the smoke profile, which has every model."""
     found, seen = {}, []
     every = (ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*/params.yaml")))
     for path in every if os.environ.get("KERAS_BACKEND") != "jax" else [ROOT / "profiles" / "smoke" / "params.yaml"]:
         params = read(path)
         for name, run in params["runs"].items():
-            what = (run["family"], run["model"], run["network"], params["data"][run["data"]] | {"seed": 0})
+            data = params["data"][run["data"]]
+            what = (run["family"], run["model"], kinds(run["network"]), kinds(spec(data)), spec(data)["levels"])
             if what in seen:
                 continue
             seen.append(what)
-            found[f"{path.parent.name if path.parent != ROOT else 'default'}/{name}"] = (run, params["data"][run["data"]])
+            shrunk = {key: smaller(value, MOST.get(key, 8)) for key, value in run["network"].items()}
+            found[f"{path.parent.name if path.parent != ROOT else 'default'}/{name}"] = (run | {"network": shrunk}, data)
     return found
+
+
+def smaller(value, most: int):
+    if isinstance(value, list):
+        return [smaller(each, most) for each in value]
+    return min(value, most) if type(value) is int else value
+
+
+def kinds(network: dict) -> dict:
+    """What is chosen, and not how large it is or how many there are."""
+    return {key: value if isinstance(value, str) else bool(value) for key, value in network.items()}
 
 
 def spec(data: dict, side: int = 4) -> dict:
