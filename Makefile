@@ -52,6 +52,7 @@ test-project: setup-dev ## run the tests that want a finished project, the READM
 
 test-cluster: setup-dev ## run the tests of a cluster: two nodes of Ray on this machine, one of which dies
 	@sh tools/setup.sh requirements-ray.txt
+	@.venv/bin/python -m tools.profiles smoke sh -c 'python -m stages.check && dvc repro --quiet'
 	.venv/bin/python -m pytest -n 0 tests/cluster/two_nodes.py tests/test_imports.py
 
 test-browser: setup-dev ## open every page of the last run in Chromium, on a phone and on a desk, light and dark, without a network

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.data.store import Seed
@@ -33,7 +33,9 @@ class Engine(Block):
 
 class Resources(Block):
     cpus: Annotated[int, Ge(1)] | None = Field(None, description="null: as many as `compute.threads`")
-    gpus: Annotated[float, Ge(0)] = Field(0, description="a fraction where several tasks are to share one")
+    gpus: Annotated[int, Ge(0)] | Annotated[float, Gt(0), Lt(1)] = Field(
+        0, description="a fraction where several tasks are to share one"
+    )
     memory_gb: Annotated[float, Gt(0)] | None = Field(None, description="no more tasks run on a node than it has memory for")
 
 

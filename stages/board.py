@@ -19,7 +19,7 @@ class Board:
         from pipeline.store import Finished
 
         self.of = lambda seed: Finished(Path(finished) / str(seed))
-        self.claims, self.lines, self.workers = {}, {}, set()
+        self.claims, self.lines, self.workers, self.warned = {}, {}, set(), []
 
     def arrive(self, who: str) -> None:
         """A worker begins, perhaps instead of one that died."""
@@ -38,6 +38,15 @@ class Board:
 
     def tell(self, seed: int, line: str) -> None:
         self.lines[seed] = line
+
+    def warn(self, seed: int, line: str) -> None:
+        """Once, though every worker may say it."""
+        if line not in self.warned:
+            self.warned.append(line)
+
+    def warnings(self, heard: int) -> list[str]:
+        """Those after so many."""
+        return self.warned[heard:]
 
     def said(self) -> str:
         count, told = len(self.workers), "; ".join(self.lines[seed] for seed in sorted(self.lines))
@@ -77,13 +86,18 @@ class Shared:
 
 
 class Telling(io.TextIOBase):
-    """What a worker prints: the last line is shown by the stage's own process."""
+    """What a worker prints: the stage's own process shows the last line, or with `all_of_it` every line."""
 
-    def __init__(self, tell: Callable, seed: int):
-        self.tell, self.seed, self.due = tell, seed, 0.0
+    def __init__(self, tell: Callable, seed: int, all_of_it: bool = False):
+        self.tell, self.seed, self.all_of_it, self.due, self.begun = tell, seed, all_of_it, 0.0, ""
 
     def write(self, text: str) -> int:
-        if text.strip() and time.monotonic() > self.due:
-            self.tell(self.seed, text.strip().splitlines()[-1])
+        *lines, self.begun = (self.begun + text).split("\n")
+        whole = [line.strip() for line in lines if line.strip()]
+        if self.all_of_it:
+            for line in whole:
+                self.tell(self.seed, line)
+        elif whole and time.monotonic() > self.due:
+            self.tell(self.seed, whole[-1])
             self.due = time.monotonic() + 0.2
         return len(text)

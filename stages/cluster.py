@@ -51,13 +51,15 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
     environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
     environment |= {} if "GPU" in wanted else {"CUDA_VISIBLE_DEVICES": ""}  # or a node that has one would use it unasked
     count = min(settings.get("workers") or most, most)
-    waiting = [(seeds[i % len(seeds)], str(i)) for i in range(max(count, len(seeds)) if divisible else len(seeds))]
-    found, running, shown = {}, {}, ""
+    found, running, began, shown, warned = {}, {}, dict.fromkeys(seeds, 0), "", 0
     while len(found) < len(seeds):
-        while waiting and len(running) < count:
-            seed, who = waiting.pop(0)
-            if seed not in found:
-                running[task.remote(files, environment, script, work.__name__, run, seed, who, board)] = seed
+        left = [seed for seed in seeds if seed not in found and (divisible or not began[seed])]
+        while left and len(running) < count:
+            seed = min(left, key=[*running.values()].count)  # of those with the fewest at it, the first
+            who = f"{seed}-{began[seed]}"
+            running[task.remote(files, environment, script, work.__name__, run, seed, who, board)] = seed
+            began[seed] += 1
+            left = left if divisible else [other for other in left if other != seed]
         for ready in ray.wait([*running], timeout=1)[0]:
             seed = running.pop(ready)
             try:
@@ -72,6 +74,9 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
         if (line := ray.get(board.said.remote())) != shown:
             print(line, flush=True)
             shown = line
+        for line in ray.get(board.warnings.remote(warned)):
+            print(line, file=sys.stderr, flush=True)
+            warned += 1
     for seed in seeds:
         for name, content in found[seed]["files"].items():
             (into / str(seed)).mkdir(parents=True, exist_ok=True)
@@ -169,6 +174,7 @@ def work_of_seed(files: dict, environment: dict, script: str, function: str, run
     with (
         tempfile.TemporaryDirectory(dir=unpack(files)) as folder,
         contextlib.redirect_stdout(boards.Telling(board.tell.remote, seed)),
+        contextlib.redirect_stderr(boards.Telling(board.warn.remote, seed, all_of_it=True)),
     ):
         made = Path(folder) / "made"
         result = getattr(importlib.import_module(script), function)(run, seed, boards.Shared(ask, seed, who), made)

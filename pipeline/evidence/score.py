@@ -10,7 +10,7 @@ from pipeline import Refusal
 from pipeline.base import Discrete, Exact, Latent
 from pipeline.data.store import Images
 from pipeline.evidence import annealing, exact, gaps, importance, integral, misfit
-from pipeline.evidence.tiles import Kept
+from pipeline.evidence.tiles import Kept, tiles
 
 ROWS = 100  # temperatures that are written down at most
 GAPS = ("gap_nats", "approximation_nats", "amortisation_nats")
@@ -45,7 +45,7 @@ def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: 
         if model.conditional and y is not None:
             rows.append(estimate("exact, given class", exact.log_prob(model, x, y, kept), 0.0, "exact", 1))
     if isinstance(model, Latent) and wished["integral"]:
-        found["log_prob_nats"], row = integrated(model, x, wished["integral"], progress)
+        found["log_prob_nats"], row = integrated(model, x, wished["integral"], kept, progress)
         rows.append(row)
     if isinstance(model, Latent) and wished["draws"] is not None:
         sampled, tables, by = sampling(model, images, seed, wished, kept, progress)
@@ -76,14 +76,19 @@ def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: 
     return {name: pd.DataFrame(tables.get(name, [])).assign(**common).reindex(columns=COLUMNS[name]) for name in COLUMNS}
 
 
-def integrated(model: Latent, x: np.ndarray, way: str, progress: Callable) -> tuple[np.ndarray, dict]:
+def integrated(model: Latent, x: np.ndarray, way: str, kept: Kept, progress: Callable) -> tuple[np.ndarray, dict]:
+    """Of all images at once, so one tile."""
+    ways = {
+        "quadrature": lambda _: dict(zip(("log_prob", "error"), integral.quadrature(model, x, progress), strict=True)),
+        "gaussian": lambda _: {"log_prob": integral.gaussian(model, x)},
+        "enumeration": lambda _: {"log_prob": integral.enumeration(model, x, progress)},
+    }
+    part = tiles(way, len(x), len(x), ways[way], kept)
+    found = part["log_prob"]
     if way == "quadrature":
-        found, error = integral.quadrature(model, x, progress)
-        return found, estimate("quadrature", found, float(error.mean()), "exact", integral.POINTS)
+        return found, estimate("quadrature", found, float(part["error"].mean()), "exact", integral.POINTS)
     if way == "gaussian":
-        found = integral.gaussian(model, x)
         return found, estimate("exact", found, 0.0, "exact", 1)
-    found = integral.enumeration(model, x, progress)
     return found, estimate("enumeration", found, 0.0, "exact", model.codes**model.sites)
 
 

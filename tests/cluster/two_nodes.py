@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would tell its makers
-from dvc_helpers import ROOT, Project, copy, dump, load
+from dvc_helpers import ROOT, Project, copy, dump, environment, load
 from ray.cluster_utils import Cluster
 
 SMOKE = load((ROOT / "profiles" / "smoke" / "params.yaml").read_text(encoding="utf-8"))
@@ -63,9 +64,12 @@ def alone(tmp_path_factory) -> Project:
 
 
 def test_the_smoke_profile_comes_out_the_same(cluster, tmp_path):
-    """Training and estimation of every run again, on the cluster; and then nothing is left to do."""
-    project = copy(tmp_path, dump(SMOKE))
-    project.dvc("repro")
+    """Training and estimation of every run again, on the cluster; and then nothing is left to do.
+
+    In a copy of what `make PROFILE=smoke` has made here.
+    """
+    project = Project(tmp_path / "project", environment(tmp_path))
+    shutil.copytree(ROOT / ".scratch" / "profiles" / "smoke", project.path, symlinks=True)
     expected = outs(project)
     said = on(project, cluster.address).dvc("repro", "--force", "train", "estimate")
     assert said.count("2 workers: ") > 0
