@@ -47,13 +47,13 @@ else
 	.venv/bin/python -m pytest
 endif
 
-test-project: setup-dev ## run the tests that want a finished project, the README among them
-	.venv/bin/python -m pytest -n 0 -m project
+test-project: setup-dev ## run the tests that want a project of their own and DVC in it, the README among them
+	.venv/bin/python -m pytest -m project
 
 test-cluster: setup-dev ## run the tests of a cluster: two nodes of Ray on this machine, one of which dies
 	@sh tools/setup.sh requirements-ray.txt
 	@.venv/bin/python -m tools.profiles smoke sh -c 'python -m stages.check && dvc repro --quiet'
-	.venv/bin/python -m pytest -n 0 tests/cluster/two_nodes.py tests/test_imports.py
+	.venv/bin/python -m pytest -n 0 tests/cluster/imports.py tests/cluster/two_nodes.py
 
 test-browser: setup-dev ## open every page of the last run in Chromium, on a phone and on a desk, light and dark, without a network
 	@$(IN) sh -c 'python -m pytest -n 0 tests/browser/pages.py'

@@ -18,7 +18,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # going on with it, sampling, the estimators, arithmetic. Only it shares a batch among devices.
 ON_JAX = (
     *("annealing", "backend", "devices", "distributions", "importance", "likelihoods", "models", "one_move", "precision"),
-    *("resume", "sampling", "training", "vae", "vqvae"),
+    *("resume", "sampling"),
 )
 
 
@@ -39,8 +39,9 @@ def pytest_collection_modifyitems(items):
     """What shares a costly fixture runs in one worker, a module; what wants a finished project has a target of its own."""
     items.sort(key=lambda item: item.module.__name__ != "test_kills")  # first, as it takes longest
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.module.__name__))
-        if "smoke" in item.fixturenames:
+        finished = "smoke" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("smoke" if finished else item.module.__name__))
+        if finished:
             item.add_marker(pytest.mark.project)
 
 

@@ -31,6 +31,11 @@ def blocks() -> dict[str, tuple[dict, dict]]:
     return found
 
 
+def one_each(found: dict[str, tuple[dict, dict]]) -> dict[str, tuple[dict, dict]]:
+    """A block of each model."""
+    return {run["model"]: (run, data) for run, data in reversed(found.values())}
+
+
 def smaller(value, most: int):
     if isinstance(value, list):
         return [smaller(each, most) for each in value]

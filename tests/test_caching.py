@@ -9,6 +9,7 @@ import pytest
 from dvc_helpers import CALIBRATION, INDEX, OF_CLAIMS, OF_DATA, OF_RUN, ROOT, Stubbed, dump, load, of, small_params, stubbed
 from stub import outputs, paths, stages
 
+pytestmark = pytest.mark.project
 RUNS = ("digits-ae", "digits-vae", "mine-vae")
 
 

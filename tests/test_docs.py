@@ -65,6 +65,7 @@ def test_every_column_of_the_estimates_is_documented():
     assert {"seed", *FILES["results/<run>/evidence.json"][1]} >= set(score.COLUMNS["checks"])
 
 
+@pytest.mark.project
 def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monkeypatch):
     from stages.claims import claims
     from stages.compare import curves, nlls

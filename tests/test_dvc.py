@@ -6,6 +6,7 @@ import h5py
 import pytest
 from dvc_helpers import INDEX, OF_CLAIMS, OF_RUN, Stubbed, dump, load, of, small_params, stubbed
 
+pytestmark = pytest.mark.project
 METRICS = ("training", "evidence", "representation")
 LATENT = "runs.digits-vae.network.latent"
 SHOW = ("exp", "show", "--only-changed", "--no-pager", "--drop", "artifacts|data|pipeline|stages|reports|results(?!.*:)")

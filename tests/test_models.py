@@ -80,6 +80,7 @@ def test_saved_and_loaded_it_says_the_same(model, block, tmp_path, monkeypatch):
     np.testing.assert_array_equal(loaded.terms(**batch(model))["loss"], model.terms(**batch(model))["loss"])
 
 
+@pytest.mark.parametrize("block", [*small.one_each(BLOCKS).values()], indirect=True, ids=[*small.one_each(BLOCKS)])
 def test_a_phase_of_training_moves_what_learns_in_it_and_nothing_else(block):
     model = small.build(*block)
     split = Split(small.images(model, 32), np.arange(32) % model.spec.classes if model.spec.classes else None)

@@ -10,7 +10,7 @@ import pytest
 from pipeline import store
 
 pytestmark = pytest.mark.backend
-BLOCKS = small.blocks()
+BLOCKS = small.one_each(small.blocks())
 
 
 @pytest.fixture(params=BLOCKS, ids=list(BLOCKS))
