@@ -40,7 +40,7 @@ setup: ## only make .venv and install requirements.txt (BACKEND=jax or ENGINE=ra
 setup-dev: setup
 	@sh tools/setup.sh requirements-dev.txt
 
-test: setup-dev ## run the tests; with BACKEND=jax those that build a model, on JAX
+test: setup-dev ## run the tests; with BACKEND=jax what JAX may answer otherwise
 ifeq ($(BACKEND),jax)
 	KERAS_BACKEND=jax .venv/bin/python -m pytest -m backend
 else

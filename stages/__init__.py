@@ -50,7 +50,7 @@ def run(stage, *arguments: str) -> None:
 
 def leave(said: str, code: int) -> None:
     """A framework's own end takes a second, and breaks down over files that it could not write."""
-    if code and interrupted.is_set():
+    if code and interrupted:
         end(STOPPED, 130)
     if stage_name() and "keras" in sys.modules:
         end(said, code)

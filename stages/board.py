@@ -1,6 +1,7 @@
 """What is finished of a stage, shared by several processes that do its work, each those parts that it claims."""
 
 import io
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -19,12 +20,11 @@ class Board:
         from pipeline.store import Finished
 
         self.of = lambda seed: Finished(Path(finished) / str(seed))
-        self.claims, self.lines, self.workers, self.warned = {}, {}, set(), []
+        self.claims, self.lines, self.warned = {}, {}, {}
 
     def arrive(self, who: str) -> None:
         """A worker begins, perhaps instead of one that died."""
         self.claims = {part: claimant for part, claimant in self.claims.items() if claimant != who}
-        self.workers.add(who)
 
     def get(self, seed: int, name: str) -> dict | None:
         return self.of(seed).get(name)
@@ -40,17 +40,17 @@ class Board:
         self.lines[seed] = line
 
     def warn(self, seed: int, line: str) -> None:
-        """Once, though every worker may say it."""
-        if line not in self.warned:
-            self.warned.append(line)
+        self.warned.setdefault(re.sub(r"\S*workbench-worker-\w+/", "", line))  # a folder of the worker's own
 
-    def warnings(self, heard: int) -> list[str]:
-        """Those after so many."""
-        return self.warned[heard:]
+    def said(self) -> tuple[str, list[str]]:
+        """How far the seeds are, and all warnings, each once though every worker may have said it."""
+        return "; ".join(self.lines[seed] for seed in sorted(self.lines)) or "starting", [*self.warned]
 
-    def said(self) -> str:
-        count, told = len(self.workers), "; ".join(self.lines[seed] for seed in sorted(self.lines))
-        return f"{count} worker{'s' * (count != 1)}: {told or 'starting'}"
+
+def helped(seeds: list[int], found, began: dict[int, int], running: list[int], divisible: bool) -> int | None:
+    """Whose work a free slot does next: that of the unfinished seed with the fewest at it; undivided work has one."""
+    left = [seed for seed in seeds if seed not in found and (divisible or not began[seed])]
+    return min(left, key=running.count) if left else None
 
 
 class Shared:
@@ -90,6 +90,11 @@ class Telling(io.TextIOBase):
 
     def __init__(self, tell: Callable, seed: int, all_of_it: bool = False):
         self.tell, self.seed, self.all_of_it, self.due, self.begun = tell, seed, all_of_it, 0.0, ""
+
+    def close(self) -> None:
+        if self.begun:
+            self.write("\n")
+        super().close()
 
     def write(self, text: str) -> int:
         *lines, self.begun = (self.begun + text).split("\n")

@@ -51,17 +51,26 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
     environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
     environment |= {} if "GPU" in wanted else {"CUDA_VISIBLE_DEVICES": ""}  # or a node that has one would use it unasked
     count = min(settings.get("workers") or most, most)
-    found, running, began, shown, warned = {}, {}, dict.fromkeys(seeds, 0), "", 0
+    found, running, began, shown = {}, {}, dict.fromkeys(seeds, 0), set()
+
+    def show(told: str, warnings: list[str]) -> None:
+        said = {f"{len(running)} worker{'s' * (len(running) != 1)}: {told}": sys.stdout} if running else {}
+        for line, where in (said | dict.fromkeys(warnings, sys.stderr)).items():
+            if line not in shown:
+                print(line, file=where, flush=True)
+                shown.add(line)
+
     while len(found) < len(seeds):
-        left = [seed for seed in seeds if seed not in found and (divisible or not began[seed])]
-        while left and len(running) < count:
-            seed = min(left, key=[*running.values()].count)  # of those with the fewest at it, the first
+        while len(running) < count:
+            seed = boards.helped(seeds, found, began, [*running.values()], divisible)
+            if seed is None:
+                break
             who = f"{seed}-{began[seed]}"
             running[task.remote(files, environment, script, work.__name__, run, seed, who, board)] = seed
             began[seed] += 1
-            left = left if divisible else [other for other in left if other != seed]
         for ready in ray.wait([*running], timeout=1)[0]:
             seed = running.pop(ready)
+            show(*ray.get(board.said.remote()))
             try:
                 found.setdefault(seed, ray.get(ready))
             except ray.exceptions.RayTaskError as error:  # what the stage's own code raised
@@ -71,12 +80,7 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
             for other in [other for other, its in running.items() if its == seed]:
                 ray.cancel(other, force=True)
                 del running[other]
-        if (line := ray.get(board.said.remote())) != shown:
-            print(line, flush=True)
-            shown = line
-        for line in ray.get(board.warnings.remote(warned)):
-            print(line, file=sys.stderr, flush=True)
-            warned += 1
+        show(*ray.get(board.said.remote()))
     for seed in seeds:
         for name, content in found[seed]["files"].items():
             (into / str(seed)).mkdir(parents=True, exist_ok=True)
@@ -173,8 +177,10 @@ def work_of_seed(files: dict, environment: dict, script: str, function: str, run
     os.environ.update(environment)
     with (
         tempfile.TemporaryDirectory(dir=unpack(files)) as folder,
-        contextlib.redirect_stdout(boards.Telling(board.tell.remote, seed)),
-        contextlib.redirect_stderr(boards.Telling(board.warn.remote, seed, all_of_it=True)),
+        boards.Telling(board.tell.remote, seed) as stdout,
+        contextlib.redirect_stdout(stdout),
+        boards.Telling(lambda *said: ask("warn", *said), seed, all_of_it=True) as stderr,  # heard before this task has ended
+        contextlib.redirect_stderr(stderr),
     ):
         made = Path(folder) / "made"
         result = getattr(importlib.import_module(script), function)(run, seed, boards.Shared(ask, seed, who), made)

@@ -12,7 +12,7 @@ from pipeline.params import ROOT
 
 IMPORTED = time.monotonic()
 began_under: list[int] = []  # the `waiters` when this process began
-interrupted = threading.Event()
+interrupted: list[bool] = []  # once Ctrl-C came; an Event has a lock, which a second Ctrl-C would find taken
 STOPPED = "stopped; `dvc repro` goes on with what is unfinished"
 
 
@@ -33,7 +33,7 @@ def end(said: str, code: int) -> None:
 
 def interrupt(*_) -> None:
     """Ctrl-C. What a framework that is being imported or compiled makes of the exception may be another one."""
-    interrupted.set()
+    interrupted.append(True)
     raise KeyboardInterrupt
 
 
@@ -52,7 +52,7 @@ def end_in_time() -> None:
         signal.signal(signal.SIGINT, interrupt)
 
     def said(kind, *about) -> None:
-        if interrupted.is_set() or kind is KeyboardInterrupt:
+        if interrupted or kind is KeyboardInterrupt:
             end(STOPPED, 130)
         otherwise(kind, *about)
 

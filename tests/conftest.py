@@ -17,8 +17,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # JAX takes long to compile, so it is asked where the backend might make a difference: the promises of every model, training and
 # going on with it, sampling, the estimators, arithmetic. Only it shares a batch among devices.
 ON_JAX = (
-    *("annealing", "backend", "devices", "distributions", "importance", "likelihoods", "models", "one_move", "precision"),
-    *("resume", "sampling"),
+    *("annealing", "backend", "codebook", "devices", "distributions", "importance", "likelihoods", "models", "one_move"),
+    *("precision", "resume", "sampling", "training", "vqvae"),
 )
 
 
@@ -36,7 +36,7 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook, which would otherwise come first
 def pytest_collection_modifyitems(items):
-    """What shares a costly fixture runs in one worker, a module; what wants a finished project has a target of its own."""
+    """What shares a costly fixture runs in one worker, a module; what wants a project of its own has a target of its own."""
     items.sort(key=lambda item: item.module.__name__ != "test_kills")  # first, as it takes longest
     for item in items:
         finished = "smoke" in item.fixturenames

@@ -32,8 +32,12 @@ def blocks() -> dict[str, tuple[dict, dict]]:
 
 
 def one_each(found: dict[str, tuple[dict, dict]]) -> dict[str, tuple[dict, dict]]:
-    """A block of each model."""
-    return {run["model"]: (run, data) for run, data in reversed(found.values())}
+    """A block of each model with each kind of network."""
+    chosen = {}
+    for run, data in found.values():
+        kind = [str(run["network"][key]) for key in ("body", "stack", "conditional") if key in run["network"]]
+        chosen.setdefault("-".join([run["model"], *kind]), (run, data))
+    return chosen
 
 
 def smaller(value, most: int):

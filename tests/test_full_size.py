@@ -33,6 +33,12 @@ def test_a_step_of_every_phase_is_taken_at_full_size(profile, name, monkeypatch)
         assert np.mean([np.array_equal(a, b) for a, b in zip(before, learning, strict=True)]) < 0.5
 
 
+def test_every_run_is_in_the_table_of_hours():
+    table = full_size.DOCUMENT.read_text(encoding="utf-8")
+    named = {line.split(" | ")[0].removeprefix("| ") for line in table.splitlines() if " steps of " in line}
+    assert named == {name for _, name in RUNS}
+
+
 def test_a_table_goes_between_its_marks(tmp_path):
     path = tmp_path / "page.md"
     path.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")

@@ -11,6 +11,7 @@ from stages.watch import STOPPED
 
 SCRIPT = """
 import time
+import stages
 from stages import watch
 
 watch.end_in_time()
@@ -22,7 +23,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("raises", ["raise", "raise ImportError('initialization failed')"])
+@pytest.mark.parametrize("raises", ["raise", "raise ImportError('initialization failed')", "stages.leave('no room', 2)"])
 def test_it_is_told_in_one_line_whatever_becomes_of_the_exception(raises):
     script = SCRIPT.format(raises=raises)
     process = subprocess.Popen(

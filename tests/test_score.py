@@ -83,6 +83,17 @@ def test_an_integral_is_the_headline_and_annealing_beside_it_agrees():
     assert without["flags"] == ""
 
 
+def test_an_integral_that_is_kept_is_not_made_again(monkeypatch):
+    from pipeline.evidence import integral
+
+    model, images = calibration.line(20)
+    kept, wished = {}, evidence.settings(integral="gaussian")
+    first = score.score(model, images, 0, wished, kept, lambda done, left: None)
+    monkeypatch.setattr(integral, "gaussian", lambda *given: pytest.fail("made again"))
+    second = score.score(model, images, 0, wished, kept, lambda done, left: None)
+    assert first["images"].equals(second["images"])
+
+
 @pytest.mark.parametrize(
     "wished, said",
     [

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.project
 PROMISED = 2.5  # seconds: 2, and half of one that a test machine may take to see it
 
 
-@pytest.mark.parametrize("left", [0.0, 0.999])
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.999])
 def test_a_dvc_lock_that_was_cut_short_is_mended_and_nothing_runs_again(project, whole, left):
     path = project.path / "dvc.lock"
     good = path.read_text()

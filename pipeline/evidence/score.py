@@ -77,7 +77,7 @@ def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: 
 
 
 def integrated(model: Latent, x: np.ndarray, way: str, kept: Kept, progress: Callable) -> tuple[np.ndarray, dict]:
-    """Of all images at once, so one tile."""
+    """Of all images at once, so one tile, of whatever size."""
     ways = {
         "quadrature": lambda _: dict(zip(("log_prob", "error"), integral.quadrature(model, x, progress), strict=True)),
         "gaussian": lambda _: {"log_prob": integral.gaussian(model, x)},
