@@ -18,7 +18,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # going on with it, sampling, the estimators, arithmetic. Only it shares a batch among devices.
 ON_JAX = (
     *("annealing", "backend", "codebook", "devices", "distributions", "importance", "likelihoods", "models", "one_move"),
-    *("precision", "resume", "sampling", "training", "vqvae"),
+    *("precision", "resume", "sampling", "training"),
 )
 
 

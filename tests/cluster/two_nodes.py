@@ -28,7 +28,7 @@ VAE = {
 # Some ten seconds of work each, in many parts: replicates to be trained, one estimate to be shared.
 REPLICATES = VAE | {"seeds": [0, 1], "training": {"epochs": 30, "batch_size": 16, "learning_rate": 0.003}, "evidence": "none"}
 SHARED = VAE | {"seeds": [0], "training": {"epochs": 1, "batch_size": 64, "learning_rate": 0.003}, "evidence": "long"}
-LONG = {"draws": 10_000, "scales": [1.0, 2.0]}
+LONG = {"draws": 4000, "scales": [1.0, 2.0]}
 
 
 def outs(project: Project, *stages: str) -> dict:
@@ -77,13 +77,12 @@ def test_the_smoke_profile_comes_out_the_same(cluster, tmp_path):
     assert "Data and pipelines are up to date." in project.dvc("repro")
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_any_number_of_workers_makes_the_same(cluster, alone, workers):
-    """Also more of one seed than have parts to do at once; of a third there is room after a node has joined."""
+def test_three_workers_make_the_same(cluster, alone):
+    """More of one seed than have parts to do at once; of a third there is room after a node has joined."""
     cluster.add_node(**NODE)
     expected = outs(alone, "estimate@shared")
-    said = on(alone, cluster.address, workers=workers).dvc("repro", "--single-item", "--force", "estimate@shared")
-    assert f"{workers} worker" in said
+    said = on(alone, cluster.address, workers=3).dvc("repro", "--single-item", "--force", "estimate@shared")
+    assert "3 workers: " in said
     assert outs(alone, "estimate@shared") == expected
 
 
