@@ -48,7 +48,7 @@ def on(project: Project, address: str, **more) -> Project:
 def cluster():
     """Two nodes, each with room for one task."""
     found = Cluster()
-    found.nodes = [found.add_node(**NODE) for _ in range(2)]
+    found.nodes = [found.add_node(**NODE, include_dashboard=False) for _ in range(2)]
     yield found
     found.shutdown()
 
