@@ -8,15 +8,17 @@ they are made of. The ends of epochs are counted with 20 images to validate on, 
 validation takes is left out, and annealing, pictures and pages are.
 """
 
-import json
 import sys
+from collections.abc import Callable
+from datetime import date
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 
-from benchmarks.results import FILE, keep, places, put, seconds
+from benchmarks.results import keep, kept, places, put, seconds
 from pipeline import backend, params
 from pipeline.data.store import Images, Split
 from stages.train import phases
@@ -76,8 +78,14 @@ def draw_seconds(model, data: dict) -> float:
 
 
 def main(asked: list[str]) -> None:
-    """Of the profiles that are not asked for, the speeds are those that were kept."""
-    rows, found, kept = [], {}, json.loads(FILE.read_text(encoding="utf-8"))
+    """Of the profiles that are not asked for, the speeds and their dates are those that were kept."""
+    rows, found, before = [], {}, kept() if set(asked) < set(PROFILES) else {}
+
+    def speed(key: str, measured: Callable) -> float:
+        if profile in asked:
+            found[key] = measured()
+        return (before | found)[key]
+
     for profile in PROFILES:
         settings = params.read(params.ROOT / "profiles" / profile / "params.yaml")
         backend.start(**settings["compute"])
@@ -87,26 +95,30 @@ def main(asked: list[str]) -> None:
         for name, run in settings["runs"].items():
             data, evidence = settings["data"][run["data"]], settings["evidence"][run["evidence"]]
             _, known, test = SHAPES[data["source"]]
-            model = model_of(run, random_images(data, 1, 1))
+            model, steps = model_of(run, random_images(data, 1, 1)), STEPS if run["network"].get("body") == "dense" else 2
+            when = speed(f"full_size.{name}.date", lambda: date.today().isoformat())
             for phase, how in phases(model, run["training"]).items():
                 count = how["epochs"] * ((known - data["valid"]) // how["batch_size"]) * len(run["seeds"])
-                key, steps = f"full_size.{name}.{phase}.step_s", STEPS if run["network"].get("body") == "dense" else 2
-                each = step_seconds(model, run, data, phase, steps) if profile in asked else kept[key]
-                rows.append((name, f"training, {phase}", f"{count:,} steps of {how['batch_size']}", each, count * each / 3600))
-                found[key] = each
+                each = speed(f"full_size.{name}.{phase}.step_s", partial(step_seconds, model, run, data, phase, steps))
+                rows.append((name, f"training, {phase}", f"{count:,} steps of {how['batch_size']}", each, count, when))
             if isinstance(model, Latent) and evidence.get("draws"):
                 swept = importance.SWEPT * min(importance.SWEEP_DRAWS, evidence["draws"]) * len(evidence.get("scales", ()))
                 count = (test * evidence["draws"] + swept) * len(run["seeds"])
-                key = f"full_size.{name}.draw_s"
-                each = draw_seconds(model, data) if profile in asked else kept[key]
-                rows.append((name, "importance sampling", f"{count:,} draws", each, count * each / 3600))
-                found[key] = each
+                each = speed(f"full_size.{name}.draw_s", partial(draw_seconds, model, data))
+                rows.append((name, "importance sampling", f"{count:,} draws", each, count, when))
+    rows = [(name, what, often, each, count * each / 3600, when) for name, what, often, each, count, when in rows]
     print(
-        *(f"{name:<20}{what:<22}{often:<28}{each:.2e} s {hours:>9.1f} h" for name, what, often, each, hours in rows), sep="\n"
+        *(
+            f"{name:<22}{what:<21}{often:<28}{each:.2e} s {hours:>9.1f} h  {when}"
+            for name, what, often, each, hours, when in rows
+        ),
+        sep="\n",
     )
     keep(found)
-    lines = ["| run | what | how often | seconds of one | hours |", "|---|---|---|---|---|"]
-    lines += [f"| {name} | {what} | {count} | {each:.2g} | {hours:.3g} |" for name, what, count, each, hours in rows]
+    lines = ["| run | what | how often | seconds of one | hours | measured |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {name} | {what} | {often} | {each:.2g} | {hours:.3g} | {when} |" for name, what, often, each, hours, when in rows
+    ]
     put(DOCUMENT, "\n".join([*lines, "", *places("full_size")]))
 
 

@@ -54,7 +54,7 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
     found, running, began, shown = {}, {}, dict.fromkeys(seeds, 0), set()
 
     def show(told: str, warnings: list[str]) -> None:
-        said = {f"{len(running)} worker{'s' * (len(running) != 1)}: {told}": sys.stdout} if running else {}
+        said = {f"{len(running)} worker{'s' * (len(running) != 1)}: {told}": sys.stdout}
         for line, where in (said | dict.fromkeys(warnings, sys.stderr)).items():
             if line not in shown:
                 print(line, file=where, flush=True)
@@ -68,9 +68,10 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
             who = f"{seed}-{began[seed]}"
             running[task.remote(files, environment, script, work.__name__, run, seed, who, board)] = seed
             began[seed] += 1
-        for ready in ray.wait([*running], timeout=1)[0]:
+        ended, _ = ray.wait([*running], timeout=1)
+        show(*ray.get(board.said.remote()))  # before a task that failed ends all
+        for ready in ended:
             seed = running.pop(ready)
-            show(*ray.get(board.said.remote()))
             try:
                 found.setdefault(seed, ray.get(ready))
             except ray.exceptions.RayTaskError as error:  # what the stage's own code raised
@@ -80,7 +81,6 @@ def each(settings: dict, work: Callable, run: str, seeds: list[int], finished: P
             for other in [other for other, its in running.items() if its == seed]:
                 ray.cancel(other, force=True)
                 del running[other]
-        show(*ray.get(board.said.remote()))
     for seed in seeds:
         for name, content in found[seed]["files"].items():
             (into / str(seed)).mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ Where two ways of computing a probability differ in the last bit, a uniform numb
 few levels the seeds here are such that none lies there; for 256, decisions near a boundary are counted.
 """
 
-import keras
 import numpy as np
 import pixels
 import pytest
@@ -19,8 +18,7 @@ from pipeline.likelihoods import named
 from pipeline.training import fit
 
 pytestmark = pytest.mark.backend
-# JAX, which takes long to compile them, is asked about one stack, whose layers are the other's, too.
-STACKS = pytest.mark.parametrize("stack", ["gated"] if keras.backend.backend() == "jax" else ["plain", "gated"])
+STACKS = pytest.mark.parametrize("stack", ["plain", "gated"])
 FEW = [
     ((8, 8, 1), 2, "bernoulli", None),
     ((12, 12, 1), 17, "categorical", 3),

@@ -77,12 +77,13 @@ def test_the_smoke_profile_comes_out_the_same(cluster, tmp_path):
     assert "Data and pipelines are up to date." in project.dvc("repro")
 
 
-def test_three_workers_make_the_same(cluster, alone):
-    """More of one seed than have parts to do at once; of a third there is room after a node has joined."""
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_workers_makes_the_same(cluster, alone, workers):
+    """Also more of one seed than have parts to do at once; of a third there is room after a node has joined."""
     cluster.add_node(**NODE)
     expected = outs(alone, "estimate@shared")
-    said = on(alone, cluster.address, workers=3).dvc("repro", "--single-item", "--force", "estimate@shared")
-    assert "3 workers: " in said
+    said = on(alone, cluster.address, workers=workers).dvc("repro", "--single-item", "--force", "estimate@shared")
+    assert f"{workers} worker{'s' * (workers > 1)}: " in said
     assert outs(alone, "estimate@shared") == expected
 
 
