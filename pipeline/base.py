@@ -87,6 +87,14 @@ class Trainable(keras.Model):
         """The noise that scoring n images takes: a dict of float32 arrays [n, ...], empty where none is needed."""
         return {}
 
+    def training_noise(self, n: int, rng: np.random.Generator) -> dict:
+        """That which `terms` takes, in training and in validation."""
+        return self.eps(n, rng)
+
+    def gates(self, images) -> list[dict]:
+        """What it has to show, trained, on images of data/store.py: rows that gates.py makes. Imports what only it needs."""
+        return []
+
     @abstractmethod
     def terms(self, x, eps: dict, y=None, training: bool = False) -> dict:
         """{"loss": [B], then what it is made of, each [B]}: minimised with training=True; reported and selected without."""
@@ -213,6 +221,10 @@ class Latent(Density, Encodes):
     def kl(self, q):
         """KL(q(z | x) || p(z)) per image and dimension [B, d], where there is a closed form."""
         return None
+
+    def rates(self, q, z, log_q):
+        """That KL [1, B, d], or where there is no closed form what it is the mean of, whole or by parts of z [k, B, parts]."""
+        return ops.expand_dims(log_q - self.log_prior(z), -1) if (kl := self.kl(q)) is None else kl[None]
 
     def weigh(self, x, q, eps: dict, y=None, scale: float = 1.0):
         """log p(x, z) - log q(z | x) [k, B] for z proposed from q."""

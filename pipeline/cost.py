@@ -24,7 +24,7 @@ def multiply_adds(function: Callable, *arguments) -> int:
 
 def of_step(model, x: np.ndarray, y: np.ndarray | None, batch_size: int) -> int:
     """Of a step in the model's present phase: the cost is the same for each image."""
-    eps = model.eps(1, np.random.default_rng(0))
+    eps = model.training_noise(1, np.random.default_rng(0))
     return multiply_adds(model.terms, x[:1], eps, None if y is None else y[:1]) * batch_size * THERE_AND_BACK
 
 

@@ -45,7 +45,7 @@ class Training:
         x = self.split.x[chosen]
         if self.redraw:
             x = (rng.random(x.shape, "float32") * self.redraw < x).astype("uint8")
-        return batch(x, self.model.eps(len(x), rng), self.split.y, chosen)
+        return batch(x, self.model.training_noise(len(x), rng), self.split.y, chosen)
 
 
 def validation(split: Split, model: Trainable, seed: int) -> Iterator[dict]:
@@ -53,7 +53,7 @@ def validation(split: Split, model: Trainable, seed: int) -> Iterator[dict]:
     for number, first in enumerate(range(0, len(split.x), VALIDATION)):
         chosen = slice(first, first + VALIDATION)
         x = np.asarray(split.x[chosen])
-        yield batch(x, model.eps(len(x), generator(seed, "validation", number)), split.y, chosen)
+        yield batch(x, model.training_noise(len(x), generator(seed, "validation", number)), split.y, chosen)
 
 
 def batch(x: np.ndarray, eps: dict, y: np.ndarray | None, chosen) -> dict:

@@ -17,7 +17,7 @@ def build(family: str, model: str, spec: dict, network: dict, seed: int) -> Trai
     reset_uids()  # Keras counts layers for their names, which are saved: a seed's file must not tell what was built before it
     made = import_module(f"pipeline.models.{family}.{model}").Model(Spec.of(spec), **network)
     dtype = "float32" if spec["levels"] is None else "uint8"
-    batch = {"x": np.zeros((2, *spec["shape"]), dtype), "eps": made.eps(2, generator(0))}
+    batch = {"x": np.zeros((2, *spec["shape"]), dtype), "eps": made.training_noise(2, generator(0))}
     made.start(batch | ({"y": np.zeros(2, "int32")} if spec["classes"] else {}))
     draw(made, seed)
     return made
