@@ -28,7 +28,7 @@ endif
 # Another profile than the default one runs in a copy of this folder; its results come back to profiles/<name>/.
 IN := $(if $(filter default,$(PROFILE)),,.venv/bin/python -m tools.profiles $(PROFILE))
 
-.PHONY: all setup setup-dev test test-project test-cluster test-browser mutants lint lock docs prune parallel verify verify-kills time diff bench bench-compare open serve help
+.PHONY: all setup setup-dev test test-project test-cluster test-browser mutants gates lint lock docs prune parallel verify verify-kills time diff bench bench-compare open serve help
 
 all: setup ## (the default) run what has changed in params.yaml or in the code, then show the results
 	@$(IN) sh -c 'python -m stages.check && dvc repro && python -m tools.table'
@@ -60,6 +60,9 @@ test-browser: setup-dev ## open every page of the last run in Chromium, on a pho
 
 mutants: setup-dev ## make deliberate mistakes in the estimation of likelihoods: the tests must catch each
 	@.venv/bin/python -m tools.mutants
+
+gates: setup ## what every run had to show, and to gain over others; fails if one of these failed
+	@$(IN) sh -c 'python -m tools.gates'
 
 lint: setup-dev ## check the style of the code
 	.venv/bin/python -m ruff check .

@@ -105,7 +105,7 @@ def compared(log_prob: np.ndarray, truth: np.ndarray, variance: np.ndarray, side
 def flags(model, images: Images, wished: dict, kept: Kept) -> dict:
     """What a run with these settings would say of itself."""
     tables = score.score(model, images, 0, wished, kept, silent)
-    found = summary.headline(model.likelihood_name, model.spec, tables, "", None, BASELINES, [])
+    found = summary.headline(score.kinds(model), model.spec, tables, "", None, BASELINES, [])
     names = ("nll_nats", "nll_mc_se", "ess_median", "heavy_tailed", "annealed_gain_nats", "annealed_gain_se", "flags")
     return {name: found[name] for name in names if name in found}
 

@@ -1,22 +1,22 @@
 """Refuses a params.yaml that makes no sense, in one line that names the key. The signatures in the code are the schema."""
 
-import difflib
 import inspect
 import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType
-from typing import get_type_hints
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, create_model
 
-from pipeline import Refusal, backend, evidence
+from pipeline import backend, evidence
 from pipeline.params import ROOT
-from pipeline.sections import Aim, Block, Calibration, Claims, Data, Engine, Params, Resources, Run
-from pipeline.wording import shown, words
+from pipeline.refusals import block, dotted, mapping, reference, refuse
+from pipeline.sections import Aim, Block, Calibration, Claims, Data, Engine, Gain, Params, Resources, Run
+from pipeline.signatures import arguments, constructors
+from pipeline.wording import shown
 
 CODE = Path(__file__).parent
+SEEDS = 3  # of either run, at least, for a gain to be one
 NAME = "[a-z0-9][a-z0-9-]{0,63}"  # of data sets, evidence blocks and runs: folders, pages and stages are called so
 
 
@@ -45,12 +45,16 @@ def estimation() -> type[Block]:
     return arguments(evidence.settings)
 
 
-def network(family: str, model: str) -> type[Block]:
+def model(run: dict) -> type:
+    return import_module(f"pipeline.models.{run['family']}.{run['model']}").Model
+
+
+def network(family: str, name: str) -> type[Block]:
     """What several models share is explained where they share it: in their base class, or in a module that they build with."""
-    made = import_module(f"pipeline.models.{family}.{model}").Model
+    made = model({"family": family, "model": name})
     own = [kind.__doc__ for kind in made.__mro__ if kind.__module__.startswith("pipeline.")]
     shared = [import_module(f"pipeline.{name}").__doc__ for name in ("nn", "likelihoods", "causal.stacks")]
-    return arguments(made.__init__, docs=(*own, *shared))
+    return arguments(*constructors(made), docs=(*own, *shared))
 
 
 def training() -> type[Block]:
@@ -61,63 +65,6 @@ def parts(phases: tuple[str, ...]) -> type[Block]:
     """How a model is trained whose training has several parts: a block for each of them."""
     meaning = "how this part of training is done; the parts follow each other"
     return create_model("parts", __base__=Block, **{name: (dict, Field(description=meaning)) for name in phases})
-
-
-@cache
-def arguments(function: FunctionType, docs: tuple = (), base: type[Block] = Block, but: tuple = ()) -> type[Block]:
-    """The keyword-only arguments of a function; lines `name: meaning` of its docstring, or of `docs`, explain them."""
-    meanings, hints = {}, get_type_hints(function, include_extras=True)
-    for doc in docs or (function.__doc__,):
-        found = re.findall(r"^(\w+): (.+(?:\n +.+)*)", inspect.cleandoc(doc or ""), re.MULTILINE)
-        meanings = {name: " ".join(words.split()) for name, words in found} | meanings
-    fields = {}
-    for name, argument in inspect.signature(function).parameters.items():
-        if argument.kind is argument.KEYWORD_ONLY and name not in but:
-            if name not in hints:
-                raise Refusal(f"{function.__module__}.{function.__qualname__}: the argument {name} has no type")
-            default = ... if argument.default is argument.empty else argument.default
-            fields[name] = (hints[name], Field(default, description=meanings.get(name)))
-    return create_model(function.__qualname__, __base__=base, **fields)
-
-
-def dotted(key: str, name) -> str:
-    """The full key of `name` in the block `key`, the whole file where that is empty."""
-    plain = isinstance(name, str) and re.fullmatch(r"[\w-]+", name)
-    return f"{key}{'.' if key else ''}{name if plain else shown(name)}"
-
-
-def refuse(key: str, why: str):
-    raise Refusal(f"params.yaml: {key}: {why}")
-
-
-def instead(value, known) -> str:
-    near = difflib.get_close_matches(str(value), known, 1)
-    return f", did you mean {near[0]}?" if near else f"; there are: {', '.join(known) or 'none'}"
-
-
-def mapping(key: str, value) -> None:
-    if not isinstance(value, dict):
-        empty = " (where there is nothing to say, write {})" if value is None else ""
-        refuse(key, f"expected a mapping, found {shown(value)}{empty}")
-
-
-def block(key: str, value, kind: type[Block]) -> None:
-    mapping(key, value)
-    for name in value:
-        if name not in kind.model_fields:
-            refuse(dotted(key, name), f"unknown key{instead(name, list(kind.model_fields))}")
-    try:
-        kind.model_validate(value)
-    except ValidationError as error:
-        name = error.errors()[0]["loc"][0]
-        wanted = words(kind.model_json_schema()["properties"][name])
-        why = f"expected {wanted}, found {shown(value[name])}" if name in value else f"missing, expected {wanted}"
-        refuse(dotted(key, name), why)
-
-
-def reference(key: str, value: str, known, place: str) -> None:
-    if value not in known:
-        refuse(key, f"there is no {shown(value)} in {place}{instead(value, list(known))}")
 
 
 def names(section: str, blocks) -> None:
@@ -172,11 +119,15 @@ def run(key: str, value, params: dict) -> None:
     if value["seeds"] != sorted(value["seeds"]):
         refuse(f"{key}.seeds", f"expected rising numbers, found {shown(value['seeds'])}")  # the first seed is the least
     block(f"{key}.network", value["network"], network(value["family"], value["model"]))
-    made = import_module(f"pipeline.models.{value['family']}.{value['model']}").Model
+    made = model(value)
     if value.get("aims") is not None:
         block(f"{key}.aims", value["aims"], Aim)
         if not issubclass(made, import_module("pipeline.base").Density):
             refuse(f"{key}.aims", f"the model {value['model']} has no density")
+    for other, wanted in (value.get("beats") or {}).items():
+        gain(f"{key}.beats", value, other, wanted, params)
+    for number, system in enumerate(value.get("systems") or []):
+        reference(f"{key}.systems.{number}", system, systems(), "docs/systems.csv")
     if why := evidence.misfit(made, evidence.settings(**params["evidence"][value["evidence"]])):
         refuse(f"{key}.evidence", f"{value['evidence']} does not fit the model {value['model']}: {why}")
     if len(made.phases) == 1:
@@ -184,6 +135,29 @@ def run(key: str, value, params: dict) -> None:
     block(f"{key}.training", value["training"], parts(made.phases))
     for phase in made.phases:
         trained(f"{key}.training.{phase}", value["training"][phase], params)
+
+
+def gain(key: str, one: dict, other: str, wanted, params: dict) -> None:
+    """Of a run over another: the same images and kind of number, and enough seeds to know chance."""
+    reference(key, other, params["runs"], "runs")
+    block(f"{key}.{other}", wanted, Gain)
+    than, base = params["runs"][other], import_module("pipeline.base")
+    if than["data"] != one["data"]:
+        refuse(f"{key}.{other}", f"it is trained on {than['data']}, expected a run on {one['data']}")
+    bound = wanted.get("elbo") or wanted.get("amortisation")
+    for run in (one, than):
+        if not issubclass(model(run), base.Latent if bound else base.Density):
+            refuse(f"{key}.{other}", f"the model {run['model']} has no {'bound' if bound else 'density'}")
+        if wanted.get("amortisation") and params["evidence"][run["evidence"]].get("annealed") is None:
+            refuse(f"{key}.{other}.amortisation", f"evidence.{run['evidence']} has no annealing, which goes with it")
+        if len(run["seeds"]) < SEEDS:
+            refuse(f"{key}.{other}", f"a gain is one over {SEEDS} seeds of either run, found {shown(run['seeds'])}")
+
+
+@cache
+def systems() -> list[str]:
+    rows = (ROOT / "docs" / "systems.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return [row.split(",")[0] for row in rows]
 
 
 def trained(key: str, value, params: dict) -> None:
@@ -203,9 +177,9 @@ def claims(key: str, value, params: dict) -> None:
         trained = params["runs"][chosen]
         if trained["data"] != value["data"]:
             refuse(at, f"{chosen} is trained on {trained['data']}, expected a run on {value['data']}")
-        model = import_module(f"pipeline.models.{trained['family']}.{trained['model']}").Model
-        fits = issubclass(model, base.Encodes) and not issubclass(model, base.Discrete)
-        if not fits or issubclass(model, base.Latent) != (name == "vae"):
+        made = model(trained)
+        fits = issubclass(made, base.Encodes) and not issubclass(made, base.Discrete)
+        if not fits or issubclass(made, base.Latent) != (name == "vae"):
             kind = "has a prior and a code of real numbers" if name == "vae" else "encodes and decodes without a prior"
             refuse(at, f"{chosen} is of the model {trained['model']}, expected one that {kind}")
 

@@ -56,12 +56,26 @@ class Run(Block):
     training: dict = Field(description="how it is trained")
     evidence: str = Field(description="how its likelihood is estimated, a name in `evidence`")
     aims: dict | None = Field(None, description="a published number to be reached, which the index shows")
+    beats: dict | None = Field(None, description="runs on the same data, by name, that it is to be better than")
+    systems: Annotated[list[str], MinLen(1)] | None = Field(None, description="rows of docs/systems.csv that it shows")
 
 
 class Aim(Block):
     nats: float = Field(description="the published test NLL")
     within: Annotated[float, Gt(0)] = Field(description="nats by which the run's may be off")
     source: Annotated[str, MinLen(1)] = Field(description="who published it, and where")
+
+
+class Gain(Block):
+    nll: Literal["better", "not worse"] | None = Field(
+        None,
+        description="better, where the whole 95 % interval of the gain, on the same test images and over the seeds of both, "
+        "is above 0; or not worse, where not all of it is below",
+    )
+    elbo: Literal["better", "not worse"] | None = Field(None, description="the same of the bounds")
+    amortisation: Literal["better", "not worse"] | None = Field(
+        None, description="the same of what the encoder loses against the best posterior of its family, on annealed images"
+    )
 
 
 class Claims(Block):

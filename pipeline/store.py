@@ -23,6 +23,7 @@ SCRATCH = ROOT / ".scratch"  # ignored by git and by DVC: checkpoints, half-run 
 CALIBRATION = ROOT / "artifacts" / "calibration.npz"
 CALIBRATION_RESULT = ROOT / "results" / "calibration.json"
 IGNORED, IGNORED_NAME = {"__pycache__", ".ipynb_checkpoints"}, re.compile(r"\.pyc$|^\..*\.\d")  # as in .dvcignore
+GAINS, SYSTEMS = ROOT / "reports" / "gates.csv", ROOT / "docs" / "systems.csv"
 VERDICT = ROOT / "artifacts" / "verdict"
 
 

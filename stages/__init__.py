@@ -154,7 +154,7 @@ def sound(stage: str | None) -> None:
                 continue
             time.sleep(1)  # a DVC beside this one writes dvc.lock in place, and may just be at it
             if outputs().get(path) == recorded and not remade(maker):
-                tool = "git" if path.startswith(("results/", "reports/plots/")) else "dvc"
+                tool = "git" if path.startswith(("results/", "reports/plots/", "reports/gates.csv")) else "dvc"
                 raise Refusal(
                     f"{path}: expected md5 {expected} as in dvc.lock, found {found}: "
                     f"`{tool} checkout {path}` brings it back, `dvc repro {maker}` makes it again"

@@ -1,4 +1,4 @@
-"""Writes the page of all runs, and three tables for `dvc plots`."""
+"""Writes the page of all runs, what they were to gain over each other, and three tables for `dvc plots`."""
 
 import pandas as pd
 
@@ -32,19 +32,16 @@ def nlls(runs: dict) -> pd.DataFrame:
     return pd.DataFrame(probabilities(runs), columns=["run", "data", "nll_nats", "nll_low", "nll_high", "estimator"])
 
 
-def pairs(runs: dict) -> pd.DataFrame:
-    """Any two runs whose numbers can be compared, on the same images."""
-    evidence = {run: store.read_json(store.result(run, "evidence.json")) for run in runs}
-    return paired.pairs(index.groups(runs, evidence), {run: pd.read_csv(store.likelihood(run)) for run in runs})
-
-
 def compare() -> None:
     runs = params.read()["runs"]
     page = notebook.render("compare", "index", title="All runs")
+    evidence = {run: store.read_json(store.result(run, "evidence.json")) for run in runs}
+    likelihoods = {run: pd.read_csv(store.likelihood(run)) for run in runs}
     plots = store.ROOT / "reports" / "plots"
     store.write_csv(plots / "curves.csv", curves(runs))
     store.write_csv(plots / "nll.csv", nlls(runs))
-    store.write_csv(plots / "paired.csv", pairs(runs))
+    store.write_csv(plots / "paired.csv", paired.pairs(index.groups(runs, evidence), likelihoods))
+    store.write_csv(store.GAINS, paired.gains(runs, likelihoods))
     with store.writing(store.page("index")) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

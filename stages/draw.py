@@ -4,7 +4,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import stages
-from pipeline import backend, params, quantisation, representation, store
+from pipeline import backend, params, quality, quantisation, representation, store
 from pipeline.data import store as data_store
 
 SAMPLES, SHOWN, TRAVERSED, STEPS = 64, 32, 16, 11
@@ -21,14 +21,18 @@ def draw(run: str) -> None:
     images = data_store.read(store.data(chosen["data"]))
     seed = store.seeds(run)[0]
     model = store.load(run, seed)
-    gallery, found = {}, {}
+    gallery, found, drawn = {}, {}, {}
+    train_x = data_store.training_images(images)
     if isinstance(model, Autoregressive):
-        gallery |= pixel_by_pixel(model, images.test.x, seed)
+        complete, sample = completing(model, images.test.x)
+        gallery |= pixel_by_pixel(model, images.test.x, complete, seed)
     elif isinstance(model, Samples):
         sample = backend.compiled(model.sample, fused=isinstance(model, Discrete))  # whose prior draws code by code
-        gallery["samples"] = sample(model.noise(SAMPLES, generator(seed, "samples")))
-    train_x = data_store.training_images(images)
     if isinstance(model, Samples):
+        gallery["samples"] = sample(model.noise(SAMPLES, generator(seed, "samples")))
+        many = [sample(model.noise(SAMPLES, generator(seed, "quality", i))) for i in range(quality.SAMPLES // SAMPLES)]
+        with threadpool_limits(limits=1):  # as in baselines.py
+            drawn = quality.compared(images, np.concatenate(many), generator(seed, "features"), train_x)
         found["sample_multiply_adds"] = cost.multiply_adds(model.sample, model.noise(1, generator(seed, "samples")))
         more, facts = neighbours(gallery["samples"], images, train_x)
         gallery, found = gallery | more, found | facts
@@ -43,8 +47,10 @@ def draw(run: str) -> None:
         else:
             gallery |= traversals(decode, codes["train"])
             if isinstance(model, Latent):
-                more, facts = rates(model, images.test.x, codes["train"])
+                more, facts = rates(model, images.test.x, codes["train"], generator(seed, "rates"))
                 gallery, found = gallery | more, found | facts
+                if images.factors:
+                    found |= factors(run, images, train_x)
         if images.train.y is not None and len(np.unique(images.train.y)) > 1:
             print(f"{run}: probes with few and all labels", flush=True)
             with threadpool_limits(limits=1):  # as in baselines.py
@@ -52,18 +58,23 @@ def draw(run: str) -> None:
     with store.writing(store.gallery(run)) as path:
         np.savez_compressed(path, **gallery)
     store.write_json(store.result(run, "representation.json"), found)
+    store.write_json(store.result(run, "quality.json"), drawn)
 
 
-def pixel_by_pixel(model, x: np.ndarray, seed: int) -> dict:
-    """Samples, other lower halves for the first test images, what each of their pixels costs, samples of each class."""
+def completing(model, x: np.ndarray):
+    """(noise, rows) -> SAMPLES images that begin with so many rows of the first test images; noise -> samples."""
+    complete = backend.compiled(model.complete, fused=True)  # compiled once: a sample is a completion of no rows
+    begun = np.repeat(np.asarray(x[np.arange(COMPLETED) % len(x)]), SAMPLES // COMPLETED, axis=0)
+    return lambda noise, rows: complete(noise, begun, np.int32(rows)), lambda noise: complete(noise, begun, np.int32(0))
+
+
+def pixel_by_pixel(model, x: np.ndarray, complete, seed: int) -> dict:
+    """Other lower halves for the first test images, what each of their pixels costs, samples of each class."""
     from pipeline.base import generator
 
-    complete = backend.compiled(model.complete, fused=True)  # compiled once: a sample is a completion of no rows
-    shown, rows = np.asarray(x[:SHOWN]), x.shape[1] // 2
-    begun = np.repeat(np.asarray(x[np.arange(COMPLETED) % len(x)]), SAMPLES // COMPLETED, axis=0)
+    shown = np.asarray(x[:SHOWN])
     found = {
-        "samples": complete(model.noise(SAMPLES, generator(seed, "samples")), begun, np.int32(0)),
-        "completions": complete(model.noise(SAMPLES, generator(seed, "completions")), begun, np.int32(rows)),
+        "completions": complete(model.noise(SAMPLES, generator(seed, "completions")), x.shape[1] // 2),
         "originals": shown,
         "likelihood_map": backend.compiled(model.log_probs)(shown),
     }
@@ -102,11 +113,55 @@ def traversals(decode, codes: np.ndarray) -> dict:
     return {"traversals": decoded.reshape(*moved.shape[:2], *decoded.shape[1:]), "traversal_values": steps[widest]}
 
 
-def rates(model, x: np.ndarray, means: np.ndarray) -> tuple[dict, dict]:
+def rates(model, x: np.ndarray, means: np.ndarray, rng: np.random.Generator) -> tuple[dict, dict]:
     """What each dimension of the code costs on test images, and how many dimensions move with x on training images."""
-    kl = backend.batched(lambda x: model.kl(model.posterior(x)))(x).mean(axis=0, dtype="float64")
+
+    def of(x, eps):
+        q = model.posterior(x)
+        z, log_q = model.propose(q, {name: leaf[None] for name, leaf in eps.items()})
+        return model.rates(q, z, log_q)[0]
+
+    eps = model.eps(len(x), rng)
+    kl = backend.batched(lambda x, *leaves: of(x, dict(zip(eps, leaves, strict=True))))(x, *eps.values())
+    kl = kl.mean(axis=0, dtype="float64")
     each = {f"kl_{i:02}": float(value) for i, value in enumerate(kl)}
     return {"kl": kl}, {"active_units": representation.active_units(means), "kl_nats": float(kl.sum()), **each}
+
+
+def factors(run: str, images, train_x: np.ndarray) -> dict:
+    """Whether each number of the code is one factor, of every seed's code: it depends on the seed (Locatello et al., ICML 2019,
+    https://arxiv.org/abs/1811.12359). A code is a draw from q(z | x): a mean may tell what the noise drowns."""
+    from pipeline.base import generator
+
+    found, parts = [], {"train": train_x, "test": images.test.x}
+    known, held_out = (np.asarray(images.splits[name].factors) for name in parts)
+    for seed in store.seeds(run):
+        print(f"{run}, seed {seed}: factors", flush=True)
+        model = store.load(run, seed)
+        codes = [drawn_codes(model, x, generator(seed, "factors", name)) for name, x in parts.items()]
+        with threadpool_limits(limits=1):
+            importance, accuracy = representation.importances(codes[0], known, codes[1], held_out)
+            found.append(
+                {
+                    "mig": representation.gap(codes[0], known),
+                    "dci": representation.disentanglement(importance),
+                    "completeness": representation.disentanglement(importance.T),
+                    "factors_told": accuracy,
+                }
+            )
+    means = {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+    each = {f"{name}_{seed}": scores[name] for seed, scores in zip(store.seeds(run), found, strict=True) for name in scores}
+    return means | each
+
+
+def drawn_codes(model, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """z ~ q(z | x) [N, d]."""
+    eps = model.eps(len(x), rng)
+
+    def of(x, *leaves):
+        return model.propose(model.posterior(x), {name: leaf[None] for name, leaf in zip(eps, leaves, strict=True)})[0][0]
+
+    return backend.batched(of)(x, *eps.values())
 
 
 def compression(model, images, train_x: np.ndarray, rng: np.random.Generator) -> tuple[dict, dict]:

@@ -18,7 +18,7 @@ def estimate(run: str) -> None:
     chosen = params.block(settings, "runs", run)
     folder, seeds = store.data(chosen["data"]), store.seeds(run)
     with store.unfinished("estimate", run, stages.fingerprint()) as finished:
-        found, likelihoods, warnings = zip(*engine.each(of_seed, run, seeds, finished, divisible=True), strict=True)
+        found, models, warnings = zip(*engine.each(of_seed, run, seeds, finished, divisible=True), strict=True)
         backend.start(**settings["compute"])  # which a stage has not yet whose work was done elsewhere
         from pipeline.base import Spec
         from pipeline.evidence import summary
@@ -29,21 +29,24 @@ def estimate(run: str) -> None:
             for words in each
         ]
         tables = {name: pd.concat([each[name] for each in found]) for name in found[0]}
+        gates = tables["gates"]
+        said += [f"not passed: {gate}" for gate in gates.gate[~gates.passed.astype(bool)].unique()]
         spec, floor = Spec.of(data_store.read_meta(folder)), data_store.read(folder).test.log_prob
         baselines = store.read_json(folder / "baselines.json")
-        headline = summary.headline(likelihoods[0], spec, tables, chosen["data"], floor, baselines, said)
+        headline = summary.headline(models[0], spec, tables, chosen["data"], floor, baselines, said)
         store.write_csv(store.likelihood(run), tables["images"])
-        for name in ("estimates", "k_curve", "sweep", "annealing"):
+        for name in ("estimates", "k_curve", "sweep", "annealing", "gates"):
             store.write_csv(store.result(run, f"{name}.csv"), tables[name])
-        store.write_json(store.result(run, "evidence.json"), headline)
+        passed = {"gates": len(gates), "gates_passed": int(gates.passed.sum())} if len(gates) else {}
+        store.write_json(store.result(run, "evidence.json"), headline | passed)
 
 
-def of_seed(run: str, seed: int, kept: MutableMapping, _) -> tuple[dict[str, pd.DataFrame], str, list[str]]:
-    """Tables, which p(x | ...) they are about, and what their reader has to know."""
+def of_seed(run: str, seed: int, kept: MutableMapping, _) -> tuple[dict[str, pd.DataFrame], dict, list[str]]:
+    """Tables, what kind of distribution they are about, and what their reader has to know."""
     settings = params.read()
     chosen = params.block(settings, "runs", run)
     backend.start(**settings["compute"])
-    from pipeline import evidence
+    from pipeline import evidence, gates
     from pipeline.base import Density
     from pipeline.evidence import score
 
@@ -60,9 +63,9 @@ def of_seed(run: str, seed: int, kept: MutableMapping, _) -> tuple[dict[str, pd.
             tables = score.score(model, images, seed, wished, kept, progress)
         except Refusal as refusal:
             raise Refusal(f"params.yaml: evidence.{chosen['evidence']}.{refusal}") from None
-    if not isinstance(model, Density):
-        return tables, "none", []
-    return tables, model.likelihood_name, model.warnings(np.asarray(images.valid.x[:WARNED]))
+    tables["gates"] = pd.DataFrame(model.gates(images)).assign(seed=seed).reindex(columns=gates.COLUMNS)
+    warnings = model.warnings(np.asarray(images.valid.x[:WARNED])) if isinstance(model, Density) else []
+    return tables, score.kinds(model), warnings
 
 
 if __name__ == "__main__":

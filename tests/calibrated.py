@@ -82,6 +82,15 @@ CHECKS = {  # of evidence.json
     "annealed_gain_nats": 0.123, "annealed_gain_se": 0.03,
     "gap_nats": 2.5, "approximation_nats": 1.75, "amortisation_nats": 0.75,
 }  # fmt: skip
+EVIDENCE = {
+    "data": "digits", "likelihood": "categorical", "estimator": "importance", "direction": "nll_too_high", "measure": "mass",
+    "nll_nats": 23.45678, "nll_se": 0.61, "nll_mc_se": 0.012, "nll_low": 22.26, "nll_high": 24.66, "bits_per_dim": 2.11545,
+    "elbo_nats": -24.9, "draws": 100, "images": 30, "ess_median": 40.0, "ess_min": 1.5, "independent_nats": 31.2,
+    "chain_nats": None, "flags": "odd & <b>bold</b>",
+    **CHECKS,
+}  # fmt: skip
+QUALITY = {"features": "a classifier's last hidden layer", "samples": 512, "real": 30, "classifier_accuracy": 0.951}
+QUALITY |= {f"{who}{what}": 0.5 for who in ("", "training_") for what in ("frechet", "density", "coverage")}
 
 
 def sweep() -> pd.DataFrame:

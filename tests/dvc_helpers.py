@@ -14,7 +14,7 @@ import psutil
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT = ("dvc.lock", "results/", "reports/plots/", "profiles/", "docs/")  # a copy starts without a past
+LEFT = ("dvc.lock", "results/", "reports/plots/", "profiles/", "docs/example/")  # a copy starts without a past
 LONGEST = 1200  # seconds; the smoke profile, run from nothing, takes a quarter of them
 
 # What `small_params` makes dvc.yaml run, besides `check`.

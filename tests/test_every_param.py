@@ -9,6 +9,8 @@ import dvc_helpers
 import pytest
 
 from pipeline import Refusal, schema
+from pipeline.evidence import misfit, settings
+from pipeline.wording import words
 
 
 def example(kind: dict):
@@ -37,6 +39,7 @@ def everything() -> tuple[dict, dict]:
     content = {"compute": filled(schema.compute()), "data": {}, "runs": {}}
     full = filled(schema.estimation())
     content["evidence"] = {"none": {}, "full": full | {"integral": "quadrature"}}
+    content["evidence"]["drawn"] = full | {"integral": None, "annealed": None, "defensive": 0.0}
     content["evidence"]["codes"] = full | {"integral": "enumeration", "annealed": None, "defensive": 0.0}
     content["calibration"] = filled(schema.Calibration) | {"latent": "full", "codes": "codes"}
     blocks = {"": schema.Params, "compute": schema.compute(), "calibration": schema.Calibration}
@@ -46,7 +49,8 @@ def everything() -> tuple[dict, dict]:
         content["data"][source] = filled(schema.source(source)) | {"source": source, "reads": reads}
         blocks[f"data.{source}"] = schema.source(source)
     for family, model in ((each, model) for each in schema.families() for model in schema.models(each)):
-        name, parts = f"digits-{model}".replace("_", "-"), import_module(f"pipeline.models.{family}.{model}").Model.phases
+        name, made = f"digits-{model}".replace("_", "-"), import_module(f"pipeline.models.{family}.{model}").Model
+        parts = made.phases
         training, how = f"runs.{name}.training", filled(schema.training())
         blocks |= {f"runs.{name}": schema.Run, f"runs.{name}.network": schema.network(family, model)}
         if len(parts) == 1:
@@ -61,7 +65,9 @@ def everything() -> tuple[dict, dict]:
             "seeds": [0],
             "network": filled(schema.network(family, model)),
             "training": how,
-            "evidence": "codes" if family == "quantised" else "full",
+            "evidence": next(
+                each for each, asked in content["evidence"].items() if asked and not misfit(made, settings(**asked))
+            ),
         }
     content["claims"] = {"digits": {"data": "digits", "ae": "digits-ae", "vae": "digits-vae"}}
     blocks["claims.digits"] = schema.Claims
@@ -102,9 +108,9 @@ def mistakes(content: dict, block: type[schema.Block]):
         yield f"{name}x", content | {f"{name}x": 1}, f"unknown key, did you mean {name}?"
         if block.model_fields[name].is_required():
             without = {key: value for key, value in content.items() if key != name}
-            yield name, without, f"missing, expected {schema.words(kind)}"
+            yield name, without, f"missing, expected {words(kind)}"
         for value in misfits(kind):
-            yield name, content | {name: value}, f"expected {schema.words(kind)}, found "
+            yield name, content | {name: value}, f"expected {words(kind)}, found "
 
 
 def at(key: str, content: dict) -> dict:

@@ -12,7 +12,6 @@ from matplotlib.colors import to_hex
 
 from pipeline import params
 from pipeline.figures import annealing, importance, index, paired, style, words
-from stages import compare
 
 CURVE = pd.DataFrame({"seed": 0, "k": [1, 10, 100], "nll_nats": [126.5, 125.2, 125.06], "nll_se": 0.6})
 ESTIMATES = pd.DataFrame({"seed": 0, "estimator": ["importance", "annealed"], "draws": [500, 16]})
@@ -156,15 +155,13 @@ def test_only_significant_differences_have_the_colour_of_their_sign():
     assert "All are estimates that come out too high on average" in estimated
 
 
-def test_pairs_are_of_one_data_set_and_one_measure(monkeypatch):
+def test_pairs_are_of_one_data_set_and_one_measure():
     runs = {name: {"data": data} for name, data in (("a", "d"), ("b", "d"), ("c", "d"), ("e", "other"), ("none", "d"))}
     measures = {"a": "mass", "b": "mass", "c": "density", "e": "mass"}
     evidence = {name: {**ESTIMATED, "nll_nats": 2.0, "measure": measure} for name, measure in measures.items()}
     evidence["none"] = {"estimator": "none", "direction": "none"}
     tables = likelihoods() | dict.fromkeys(("e", "none"), likelihoods()["a"])
-    monkeypatch.setattr(compare.store, "read_json", lambda path: evidence[path.parent.name])
-    monkeypatch.setattr(compare.pd, "read_csv", lambda path: tables[path.stem])
-    found = compare.pairs(runs)
+    found = paired.pairs(index.groups(runs, evidence), tables)
     assert found[["data", "run", "other"]].values.tolist() == [["d", "a", "b"]]
-    assert compare.pairs({"e": runs["e"]}).columns.tolist() == paired.COLUMNS
+    assert paired.pairs(index.groups({"e": runs["e"]}, evidence), tables).columns.tolist() == paired.COLUMNS
     assert index.differences(["a", "b"], tables) == {"b": "0.81 ± 0.08"}

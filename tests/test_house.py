@@ -44,7 +44,7 @@ def test_no_file_is_longer_than_people_read():
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_a_model_imports_no_other_model_and_no_framework(path):
     for name in imports(path):
-        assert name.split(".")[0] in {"keras", "numpy", "pipeline", "annotated_types", "typing", "math"}, name
+        assert name.split(".")[0] in {"keras", "numpy", "pipeline", "annotated_types", "typing", "math", "itertools"}, name
         if name.startswith("pipeline.models."):
             assert name.startswith(f"pipeline.models.{path.parent.name}.blocks"), name
 

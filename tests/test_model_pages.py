@@ -112,6 +112,13 @@ def test_a_page_is_whole_and_asks_nothing_of_a_network(project, name):
     reports.test_a_page_is_whole_and_every_picture_has_words(project, name)
 
 
+def test_a_page_says_what_samples_are_worth_and_which_gates_are_passed(project):
+    page = unescape(reports.text(project, "digits-pixels", code=False))
+    assert "512 samples beside as many training images" in page
+    assert re.search(r"right about 95\.1\s%", page)
+    assert "<td>off by so much</td>" in page and "≤ 0.1" in page
+
+
 def test_a_page_of_codes_names_its_phases_numbers_and_maps(project):
     page = unescape(reports.text(project, "digits-codes"))
     alts = re.findall(r'aria-label="([^"]+)"', page)

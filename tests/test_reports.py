@@ -23,6 +23,7 @@ from dvc_objects.fs import LocalFileSystem
 from pipeline import params
 from pipeline.data import store as data_store
 from pipeline.figures.provenance import md5
+from pipeline.gates import at_most
 
 PAGES = {
     "digits-vae": "report('digits-vae')",
@@ -35,14 +36,15 @@ RUNS = {
     "digits-ae": {"data": "digits", "family": "toy", "model": "ae", "seeds": [0], "network": {"latent": 2}},
     "digits-vae": {"data": "digits", "family": "toy", "model": "vae", "seeds": [0], "network": {"mean": "<script>x</script>"}},
 }
-EVIDENCE = {
-    "data": "digits", "likelihood": "categorical", "estimator": "importance", "direction": "nll_too_high", "measure": "mass",
-    "nll_nats": 23.45678, "nll_se": 0.61, "nll_mc_se": 0.012, "nll_low": 22.26, "nll_high": 24.66, "bits_per_dim": 2.11545,
-    "elbo_nats": -24.9, "draws": 100, "images": 30, "ess_median": 40.0, "ess_min": 1.5, "independent_nats": 31.2,
-    "chain_nats": None, "flags": "odd & <b>bold</b>",
-    **calibrated.CHECKS,
-}  # fmt: skip
-NO_EVIDENCE = {"data": "digits", "likelihood": "none", "estimator": "none", "direction": "none", "flags": ""}
+EVIDENCE = calibrated.EVIDENCE
+NO_EVIDENCE = {
+    "data": "digits",
+    "distribution": "none",
+    "likelihood": "none",
+    "estimator": "none",
+    "direction": "none",
+    "flags": "",
+}
 COSTS = {"step_multiply_adds": 11_627_520}
 DRAWN = {"sample_multiply_adds": 405_504, "nearest_rms": 0.2, "nearest_test_rms": 0.25}
 
@@ -100,6 +102,7 @@ def fill(root: Path, rng: np.random.Generator) -> None:
         estimates = pd.DataFrame([{"seed": 0, "scale": 1.0, **row} for row in (EVIDENCE, annealed)])[rows]
         tables = {"history": history, "k_curve": curve, "estimates": estimates}
         tables |= {"sweep": calibrated.sweep()[rows], "annealing": calibrated.moves()[rows]}
+        tables["gates"] = pd.DataFrame([{"seed": 0} | at_most("off by so much", 0.05, 0.1)])[rows]
         arrays = {"originals": x[30:46], "reconstructions": x[30:46] * 0.9, "codes": rng.normal(size=(30, 2))}
         arrays |= {"traversals": rng.random((2, 5, 4, 4, 1)) * 16, "traversal_values": np.ones((2, 1)) * np.linspace(-3, 3, 5)}
         if vae:
@@ -114,6 +117,7 @@ def fill(root: Path, rng: np.random.Generator) -> None:
         for name, content in {
             "training": {"parameters": 12345, "epochs": 12, "best_epoch": 12, "valid_loss": 27.6} | COSTS,
             "evidence": EVIDENCE if vae else NO_EVIDENCE,
+            "quality": calibrated.QUALITY if vae else {},
             "representation": {"latent": 2, "reconstruction_mse": 0.01234, **probes, **(DRAWN if vae else {})},
         }.items():
             (results / f"{name}.json").write_text(json.dumps(content))

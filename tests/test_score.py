@@ -19,7 +19,7 @@ def asked(model, images, kept=None, progress=lambda done, left: None, **wished):
 
 
 def headline(model, tables) -> dict:
-    return summary.headline(model.likelihood_name, model.spec, tables, "d", None, BASELINES, [])
+    return summary.headline(score.kinds(model), model.spec, tables, "d", None, BASELINES, [])
 
 
 def test_the_width_is_chosen_on_validation_images():

@@ -25,7 +25,7 @@ def test_an_exact_model_is_called_exact():
     model, x = Coins(), np.zeros((130, 2, 2, 1), "uint8")
     assert exact.log_prob(model, x) == pytest.approx(np.full(130, -4 * np.log(2)))
     tables = score(model, x)
-    said = summary.headline(model.likelihood_name, model.spec, tables, "coins", np.full(130, -2.0), BASELINES, [])
+    said = summary.headline(scores.kinds(model), model.spec, tables, "coins", np.full(130, -2.0), BASELINES, [])
     assert (said["estimator"], said["direction"], said["measure"]) == ("exact", "exact", "mass")
     assert said["nll_nats"] == pytest.approx(4 * np.log(2))
     assert said["bits_per_dim"] == pytest.approx(1.0)
@@ -39,7 +39,7 @@ def test_what_cannot_be_is_flagged():
     tables = score(model, x)
     floor = -3.0 + 0.01 * np.random.default_rng(0).standard_normal(130)
     said = summary.headline(
-        model.likelihood_name, model.spec, tables, "coins", floor, {"independent_nats": 2.0, "chain_nats": 1.0}, ["odd"]
+        scores.kinds(model), model.spec, tables, "coins", floor, {"independent_nats": 2.0, "chain_nats": 1.0}, ["odd"]
     )
     assert said["flags"] == "odd, worse than independent pixels, below the exact floor"
 
@@ -48,7 +48,7 @@ def test_the_headline_has_the_sign_the_units_and_the_errors_it_says(gaussian):
     model, x = gaussian
     tables = [score(model, x, seed, draws=1000) for seed in (0, 1)]
     both = {name: pd.concat([each[name] for each in tables]) for name in tables[0]}
-    said = summary.headline(model.likelihood_name, model.spec, both, "g", model.log_prob(x), BASELINES, [])
+    said = summary.headline(scores.kinds(model), model.spec, both, "g", model.log_prob(x), BASELINES, [])
     truth = -model.log_prob(x)
     assert said["measure"] == "density"
     assert "bits_per_dim" not in said
@@ -70,8 +70,9 @@ def test_no_density_no_number():
     model = models.build("autoencoder", "ae", {"shape": [4, 4, 1], "levels": 2, "classes": None}, network, 0)
     tables = score(model, small.images(model, 3), draws=100)
     assert all(table.empty for table in tables.values())
-    said = summary.headline("none", model.spec, tables, "d", None, BASELINES, [])
-    assert said == {"data": "d", "likelihood": "none", "estimator": "none", "direction": "none", "flags": ""}
+    said = summary.headline(scores.kinds(model), model.spec, tables, "d", None, BASELINES, [])
+    kinds = {"distribution": "none", "likelihood": "none"}
+    assert said == {"data": "d", **kinds, "estimator": "none", "direction": "none", "flags": ""}
 
 
 def test_evidence_knows_no_model():

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline import Refusal, schema
 from pipeline.params import ROOT, read
+from pipeline.wording import shown, words
 from tools import scaling
 from tools.outputs import FILES
 
@@ -81,8 +82,8 @@ def keys(block: type[schema.Block], but=(), stages: Stages | None = None) -> str
         if name not in but:
             if not field.description:
                 raise Refusal(f"{block.__name__}: no docstring has a line `{name}: meaning`")
-            default = "" if field.is_required() else f"`{schema.shown(field.default).strip(chr(39))}`"
-            row = (f"`{name}`", field.description, schema.words(kinds[name]), default)
+            default = "" if field.is_required() else f"`{shown(field.default).strip(chr(39))}`"
+            row = (f"`{name}`", field.description, words(kinds[name]), default)
             rows.append((*row, stages.reruns(f"runs.*.{name}")) if stages else row)
     return table(("key", "meaning", "value", "default", *(["reruns"] if stages else [])), *rows)
 
@@ -115,6 +116,7 @@ def params() -> str:
     parts += ["## runs.&lt;name&gt;\n", keys(schema.Run, stages=stages)]
     parts += ["## runs.&lt;name&gt;.training\n", again(training, "runs.*.training", stages), PHASES, keys(training)]
     parts += ["## runs.&lt;name&gt;.aims\n", again(schema.Aim, "runs.*.aims", stages), keys(schema.Aim)]
+    parts += ["## runs.&lt;name&gt;.beats.&lt;another run&gt;\n", again(schema.Gain, "runs.*.beats", stages), keys(schema.Gain)]
     parts += ["## runs.&lt;name&gt;.network\n"]
     for number, (family, model) in enumerate((each, model) for each in schema.families() for model in schema.models(each)):
         network = schema.network(family, model)

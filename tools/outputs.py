@@ -129,6 +129,21 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "code_maps": ("", "[N, sites] codes of all test images, row by row"),
         },
     ),
+    "results/<run>/quality.json": (
+        "How good samples of the first seed are, in features and without a likelihood; nothing where there are none.",
+        {
+            "features": ("", "what the images are compared in"),
+            "samples": ("", "how many samples"),
+            "real": ("", "how many test images they are compared with"),
+            "classifier_accuracy": ("share", "of test images that the classifier is right about, whose features are used"),
+            "frechet": ("", "Frechet distance of samples to test images"),
+            "density": ("", "of samples near test images"),
+            "coverage": ("share", "of test images that have a sample near"),
+            "training_frechet": ("", "the same of as many training images, which perfect samples would have, and so on"),
+            "training_density": ("", ""),
+            "training_coverage": ("share", ""),
+        },
+    ),
     "results/<run>/representation.json": (
         "What the samples and codes are good for, of the first seed; nothing where there are none.",
         {
@@ -146,6 +161,15 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "active_units": ("", "numbers of the code whose posterior mean has a variance above 0.01 over images"),
             "kl_nats": ("nats", "what the code costs per test image, KL(q(z | x) || p(z))"),
             "kl_<dimension>": ("nats", "what each dimension of the code costs of that; they add up to it"),
+            "mig": (
+                "share",
+                "mutual information gap of the numbers of a code drawn from q(z | x) and the factors of the images, "
+                "where these are known; the mean over seeds, as are the three below",
+            ),
+            "dci": ("share", "disentanglement: whether a number of the code serves one factor"),
+            "completeness": ("share", "whether one number of the code serves a factor"),
+            "factors_told": ("share", "of the factors of test images that forests read off their codes"),
+            **{f"{name}_<seed>": ("share", "of one seed") for name in ("mig", "dci", "completeness", "factors_told")},
             "codes_used": ("", "codes that stand in a map of the training images"),
             "perplexity": ("codes", "exp of the entropy of their frequencies"),
             "code_bits": ("bits", "of a test image's map of codes, under the prior"),

@@ -52,12 +52,20 @@ EVIDENCE = {
                 "shape of the tail of the weights; above 0.7 importance sampling cannot be relied on; empty without a tail",
             ),
             "annealed_nats": ("nats", "its log-probability by annealing; empty but for the first images"),
+            "amortisation_nats": (
+                "nats",
+                "what the encoder loses there against the best posterior for this image",
+            ),
         },
     ),
     "results/<run>/evidence.json": (
         "How likely the test images are, over all seeds; without a density, that there is none. `_se` is a standard error.",
         {
             "data": ("", "the data set"),
+            "distribution": (
+                "",
+                "what it says of p(x): `explicit, exact`, `explicit, approximate`, `implicit` (it only draws), or `none`",
+            ),
             "likelihood": ("", "what p(x | z) is; `none` without a density"),
             **KIND,
             "flags": ("", "what is wrong with the number or the model, in words; empty where nothing is"),
@@ -84,11 +92,26 @@ EVIDENCE = {
             "annealed_gain_se": ("nats", "over the noise of both estimators"),
             "gap_nats": ("nats", "log p(x) - elbo_nats of the annealed images, by the higher of the two estimates: the sum of"),
             "approximation_nats": ("nats", "what the best posterior of the same family for each image would lack still, and"),
+            "approximation_se": ("nats", "its standard error over images"),
             "amortisation_nats": ("nats", "what the encoder loses against that best posterior"),
+            "amortisation_se": ("nats", "its standard error over images"),
             **BASELINES,
             "floor_nats": ("nats", "negative log-probability under the data's own distribution, where that is known"),
             "regret_nats": ("nats", "nll_nats - floor_nats, image by image: what the model loses"),
             "regret_se": ("nats", "over images"),
+            "gates": ("", "how many rows gates.csv has, where it has any"),
+            "gates_passed": ("", "how many of them are passed"),
+        },
+    ),
+    "results/<run>/gates.csv": (
+        "What a trained model has to show beyond a likelihood, by its own file; none where the file asks for nothing.",
+        {
+            **SEED,
+            "gate": ("", "what is looked at, in words"),
+            "value": ("as the gate says", "what was found"),
+            "sign": ("", "`<=` or `>=`: how the value has to stand to"),
+            "threshold": ("as the gate says", "the line"),
+            "passed": ("", "True or False"),
         },
     ),
     "results/<run>/estimates.csv": (
@@ -175,6 +198,22 @@ CALIBRATION = {
     ),
 }
 PAIRED = {
+    "reports/gates.csv": (
+        "What runs have to gain over others, as params.yaml says: a row for each number in which one `beats` another.",
+        {
+            "gate": ("", "the gain that is looked for, in words"),
+            "run": ("", "the name of one"),
+            "other": ("", "of the other, which it is to be better than"),
+            "number": ("", "`nll`, `elbo` or `amortisation`"),
+            "wanted": ("", "`better` or `not worse`"),
+            "gain_nats": ("nats", "by which it is better in the one, the mean over the same images"),
+            "se": ("nats", "its standard error over images and training seeds"),
+            "low": ("nats", "lower end of its 95 % interval"),
+            "high": ("nats", "its upper end"),
+            "images": ("", "test images that both have scored"),
+            "passed": ("", "True or False: better, if `low` is above 0; not worse, if `high` is not below"),
+        },
+    ),
     "reports/plots/paired.csv": (
         "For `dvc plots`: each two runs of one data set whose numbers may be compared, image by image.",
         {

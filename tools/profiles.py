@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline import Refusal, params
 
-RESULTS = ("dvc.lock", "results", "reports/plots")  # a profile has its own
+RESULTS = ("dvc.lock", "results", "reports/plots", "reports/gates.csv")  # a profile has its own
 NOT_BROUGHT = ("params.yaml", "profiles", *RESULTS)
 
 

@@ -7,21 +7,30 @@ import numpy as np
 import pandas as pd
 
 from pipeline import Refusal
-from pipeline.base import Discrete, Exact, Latent
+from pipeline.base import Density, Discrete, Exact, Latent, Samples, Trainable
 from pipeline.data.store import Images
 from pipeline.evidence import annealing, exact, gaps, importance, integral, misfit
 from pipeline.evidence.tiles import Kept, tiles
 
 ROWS = 100  # temperatures that are written down at most
-GAPS = ("gap_nats", "approximation_nats", "amortisation_nats")
+GAPS = ["gap_nats", "approximation_nats", "approximation_se", "amortisation_nats", "amortisation_se"]
 COLUMNS = {
-    "images": ["seed", "image", "log_prob_nats", "elbo_nats", "ess", "max_weight", "pareto_k", "annealed_nats"],
+    "images": [
+        *("seed", "image", "log_prob_nats", "elbo_nats", "ess", "max_weight", "pareto_k", "annealed_nats", "amortisation_nats")
+    ],
     "estimates": ["seed", "estimator", "draws", "scale", "images", "nll_nats", "nll_se", "nll_mc_se", "direction", "measure"],
     "k_curve": ["seed", "k", "groups", "nll_nats", "nll_se"],
     "sweep": ["seed", "scale", "draws", "images", "nll_nats", "nll_se"],
     "annealing": ["seed", "temperature", "step", "accepted"],
     "checks": ["seed", *("bdmc_gap_nats", "bdmc_gap_se"), *("annealed_gain_nats", "annealed_gain_se"), *GAPS],
 }
+
+
+def kinds(model: Trainable) -> dict[str, str]:
+    """What it says of p(x), in the words of docs/systems.csv, and which p(x | ...) its number is about."""
+    said = {Exact: "explicit, exact", Density: "explicit, approximate", Samples: "implicit", Trainable: "none"}
+    distribution = next(words for kind, words in said.items() if isinstance(model, kind))
+    return {"distribution": distribution, "likelihood": model.likelihood_name if isinstance(model, Density) else "none"}
 
 
 def standard_error(values: np.ndarray) -> float:
@@ -62,9 +71,10 @@ def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: 
             own = 0.0 if wished["integral"] else by.variance[:n].sum()
             tables["checks"][0] |= disagreement(found["log_prob_nats"][:n], annealed, own)
             if "elbo_nats" in found:
-                tables["checks"][0] |= gap(model, x[:n], seed, found, kept)
-        found["annealed_nats"] = np.full(len(found["log_prob_nats"]), np.nan)
-        found["annealed_nats"][:n] = annealed.log_prob
+                lost = gaps.amortisation(model, x[:n], seed, kept)
+                tables["checks"][0] |= gap(found["log_prob_nats"][:n] - found["elbo_nats"][:n], lost)
+                found["amortisation_nats"] = first(lost, len(x))
+        found["annealed_nats"] = first(annealed.log_prob, len(found["log_prob_nats"]))
     if isinstance(model, Discrete) and rows:
         found["elbo_nats"], tables["bound"] = integral.bound(model, x), 1
     if "elbo_nats" in found:
@@ -146,12 +156,16 @@ def disagreement(log_prob: np.ndarray, annealed: annealing.Annealed, own: float)
     return {"annealed_gain_nats": (annealed.log_prob - log_prob).mean(), "annealed_gain_se": error}
 
 
-def gap(model: Latent, x: np.ndarray, seed: int, found: dict, kept: Kept) -> dict:
+def gap(whole: np.ndarray, lost: np.ndarray) -> dict:
     """What the bound lacks of the headline, and its two parts."""
-    n = len(x)
-    whole = found["log_prob_nats"][:n].mean() - found["elbo_nats"][:n].mean()
-    lost = gaps.amortisation(model, x, seed, kept).mean()
-    return dict(zip(GAPS, (whole, whole - lost, lost), strict=True))
+    left = whole - lost
+    numbers = (whole.mean(), left.mean(), standard_error(left), lost.mean(), standard_error(lost))
+    return dict(zip(GAPS, numbers, strict=True))
+
+
+def first(values: np.ndarray, count: int) -> np.ndarray:
+    """Of the first images; nothing is known of the others."""
+    return np.concatenate([values, np.full(count - len(values), np.nan)])
 
 
 def estimate(

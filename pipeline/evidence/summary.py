@@ -11,6 +11,7 @@ from pipeline.evidence.score import standard_error
 BOOTSTRAP = 10_000
 FEW, SOME = 5, 0.05  # an effective sample size, and the share of images that may have less before it is said
 LOOSE, ERRORS = 0.05, 4  # nats, and standard errors, by which two estimates may differ
+NEGATIVE = 2  # standard errors by which a gap may be found below 0
 WIDE = 0.5  # nats between the two bounds of annealing, from which on it says little
 HEAVY, MANY = 0.7, 0.5  # Pareto's k: above, the stated error cannot be relied on; the share of images of which that is said
 
@@ -29,7 +30,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def headline(
-    likelihood: str,
+    kinds: dict[str, str],
     spec: Spec,
     tables: dict[str, pd.DataFrame],
     data: str,
@@ -38,9 +39,9 @@ def headline(
     warnings: list[str],
 ) -> dict:
     """evidence.json: the estimator that was named beforehand, over all seeds. `floor`: exact log p(x) of the same images."""
-    found = {"data": data, "likelihood": likelihood}
+    found = {"data": data, **kinds}
     if tables["images"].empty:
-        return found | {"estimator": "none", "direction": "none", "flags": ""}
+        return found | {"estimator": "none", "direction": "none", "flags": ", ".join(warnings)}
     images, estimates = tables["images"], tables["estimates"]
     rows = estimates[estimates.estimator == estimates.estimator.iloc[0]]  # one per seed
     each = -images.groupby("image").log_prob_nats.mean().to_numpy()  # over seeds
@@ -121,6 +122,9 @@ def doubts(found: dict, images: pd.DataFrame, estimates: pd.DataFrame) -> list[s
     if gain > max(ERRORS * found.get("annealed_gain_se", 0.0), LOOSE):
         word = "one of the two is wrong" if found["direction"] == "exact" else "the headline is too high"
         said.append(f"annealing finds the images {gain:.2f} nats likelier: {word}")
+    for part in ("approximation", "amortisation"):
+        if found.get(f"{part}_nats", 0.0) < -max(NEGATIVE * found.get(f"{part}_se", 0.0), LOOSE):  # the best is not quite found
+            said.append(f"the gap of {part} is {found[f'{part}_nats']:.2f} nats, which cannot be below 0")
     heavy = found.get("heavy_tailed", 0.0)
     if heavy > MANY and found["estimator"] == "importance" and "annealed_gain_nats" not in found:
         said.append(f"the weights of {100 * heavy:.0f} % of the images are heavy-tailed, and nothing else looked at them")

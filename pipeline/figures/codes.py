@@ -108,3 +108,11 @@ def probes(numbers: dict, colour: str):
     parts = [f"{name} {percent(numbers[f'{what}_{few}'])}" for what, name, _, _ in series if f"{what}_{few}" in numbers]
     text = f"With {few} labels: {', '.join(parts)}. Bars: one standard deviation over draws of the labels."
     return figure, "Accuracy of logistic regression by number of labels", text
+
+
+def factors(numbers: dict) -> list[dict]:
+    """One row for each seed, none of them left out, and their mean."""
+    names = {"mig": "MIG", "dci": "disentanglement", "completeness": "completeness", "factors_told": "factors told"}
+    seeds = [name.removeprefix("mig_") for name in numbers if name.startswith("mig_")]
+    rows = [(f"seed {seed}", f"_{seed}") for seed in seeds] + [("mean", "")] * (len(seeds) > 1)
+    return [{"": row, **{head: f"{numbers[name + end]:.3f}" for name, head in names.items()}} for row, end in rows]

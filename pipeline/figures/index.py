@@ -12,6 +12,7 @@ from pipeline.figures.words import KINDS, big, count, kind, nats
 
 MARKS = {"exact": "o", "estimate": "D", "bound": "<"}
 STRIP = 10  # images of each run
+FEW = 10  # runs that are compared one by one
 
 
 def headline(runs: dict, evidence: dict[str, dict]) -> list[str]:
@@ -50,6 +51,14 @@ def groups(runs: dict, evidence: dict[str, dict]) -> list[tuple[str, str | None,
     return found
 
 
+def arranged(names: list[str], runs: dict) -> list[str]:
+    """Where there are many, family by family, that of the best run first; a few stand as they are ranked."""
+    if len(names) <= FEW:
+        return names
+    families = list(dict.fromkeys(runs[name]["family"] for name in names))
+    return sorted(names, key=lambda name: families.index(runs[name]["family"]))
+
+
 def title(data: str, measure: str | None, others: list[str]) -> tuple[str, str]:
     """The heading of a group and what is missing from its chart."""
     text = "The nats are those of a density, not of a probability. " if measure == "density" else ""
@@ -65,7 +74,11 @@ def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
     height = head + row * len(names) + foot
     figure = Figure((WIDTH, height))
     axes = figure.add_axes((0, foot / height, 1, row * len(names) / height))
-    for y, name in enumerate(reversed(names)):
+    shown = arranged(names, runs)
+    for y, name in enumerate(reversed(shown)):
+        above = shown[len(shown) - y - 2] if y + 1 < len(shown) else None
+        if len(names) > FEW and (above is None or runs[above]["family"] != runs[name]["family"]):
+            rule(axes, y, runs[name]["family"], above is not None)
         one = evidence[name]
         sort, tone = kind(one), colour(runs[name]["model"])
         mark = ">" if sort == "bound" and one["direction"] == "nll_too_low" else MARKS[sort]
@@ -86,6 +99,14 @@ def nll(names: list[str], runs: dict, evidence: dict[str, dict]):
     legend(figure, {kind(evidence[name]) for name in names}, height)
     text = " ".join([said(names, evidence), *aimed(names, runs, evidence)])
     return figure, "Test NLL of each run with 95 % intervals, baselines and floor", text
+
+
+def rule(axes, y: int, family: str, line: bool) -> None:
+    """The name of a family beside the first of its runs, and a line that parts it from the family before."""
+    if line:
+        axes.axhline(y + 0.62, color=MUTED, linewidth=0.6, alpha=0.6, zorder=0)
+    box = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": {"fc": PAPER, "ec": "none", "pad": 1}}
+    axes.text(0.86, y + 0.17, family, ha="right", color=MUTED, fontsize=8, **box)
 
 
 def lines(one: dict) -> list[tuple[str, float, str]]:
@@ -159,13 +180,14 @@ def strip(names: list[str], galleries: dict, tests: np.ndarray, levels: int | No
 
 TABLE = (
     "In the tables: behind the best is the mean difference per image to the first run, ± its standard error, on the same "
-    "images; recon. MSE is per pixel, on a scale from 0 to 1; probe is the accuracy of logistic regression on the codes of 100 "
-    "labelled images. Multiply-adds are those of matrix products and convolutions: of a training step (three times "
-    "those of its loss, also where a part is frozen) and of drawing one image."
+    "images; recon. MSE is per pixel, on a scale from 0 to 1; Fréchet is how far samples are from test images, as a run's "
+    "page explains; probe is the accuracy of logistic regression on the codes of 100 labelled images. Multiply-adds "
+    "are those of matrix products and convolutions: of a training step (three times those of its loss, also where a part is "
+    "frozen) and of drawing one image."
 )
 
 
-def rows(names: list[str], runs: dict, evidence: dict, training: dict, representation: dict, behind: dict) -> list[dict]:
+def rows(names: list[str], evidence: dict, training: dict, representation: dict, quality: dict, behind: dict) -> list[dict]:
     """The table of a data set; where a run has nothing to say the cell is empty."""
     table = []
     for name in names:
@@ -180,6 +202,7 @@ def rows(names: list[str], runs: dict, evidence: dict, training: dict, represent
                 "bits/dim": f"{one['bits_per_dim']:.3f}" if "bits_per_dim" in one else "",
                 "kind": sort if numbers else "not estimated" if one["likelihood"] != "none" else "no likelihood",
                 "recon. MSE": f"{code['reconstruction_mse']:.4f}" if "reconstruction_mse" in code else "",
+                "Fréchet": f"{quality[name]['frechet']:.3g}" if quality[name] else "",
                 "probe": f"{100 * code['probe_100']:.1f} %" if "probe_100" in code else "",
                 "parameters": count(training[name]["parameters"]),
                 "epochs": count(training[name]["epochs"]),

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
 
@@ -9,6 +10,8 @@ from pipeline.figures.style import GREEN, INK, MUTED, VERMILLION, WIDTH, Figure
 from pipeline.figures.words import kind, nats
 
 COLUMNS = ["data", "run", "other", "pair", "difference_nats", "se", "low", "high", "images"]
+GAINS = ["gate", "run", "other", "number", "wanted", "gain_nats", "se", "low", "high", "images", "passed"]
+NUMBERS = {"nll": ("log_prob_nats", 1), "elbo": ("elbo_nats", 1), "amortisation": ("amortisation_nats", -1)}  # higher is better
 CLEAR = 1.96  # standard errors
 ROOM = 6  # runs side by side whose standard errors still have room in their cells
 
@@ -29,6 +32,30 @@ def between(one: pd.Series, other: pd.Series) -> dict:
         "high": mean + CLEAR * error,
         "images": len(apart),
     }
+
+
+def gain(one: pd.DataFrame, other: pd.DataFrame, number: str) -> dict:
+    """By how much one number per image is better in `one`, on the images that both have; with a 95 % interval over images and
+    training seeds together."""
+    column, sign = NUMBERS[number]
+    means = [table.groupby("image")[column].mean() for table in (one, other)]
+    apart = sign * (means[0] - means[1]).dropna()
+    of_seeds = [table.groupby("seed")[column].mean().sem() for table in (one, other)]
+    mean, error = float(apart.mean()), float(np.sqrt(apart.sem() ** 2 + of_seeds[0] ** 2 + of_seeds[1] ** 2))
+    return {"gain_nats": mean, "se": error, "low": mean - CLEAR * error, "high": mean + CLEAR * error, "images": len(apart)}
+
+
+def gains(runs: dict, likelihoods: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row for each number in which params.yaml says that a run is to beat another."""
+    rows = []
+    for run, chosen in runs.items():
+        for other, wanted in (chosen.get("beats") or {}).items():
+            for number, word in wanted.items():
+                found = gain(likelihoods[run], likelihoods[other], number)
+                passed = found["low"] > 0 if word == "better" else found["high"] >= 0
+                names = {"gate": f"{run}: {number} {word} than {other}", "run": run, "other": other, "number": number}
+                rows.append(names | {"wanted": word, **found, "passed": passed})
+    return pd.DataFrame(rows, columns=GAINS)
 
 
 def table(data: str, names: list[str], likelihoods: dict[str, pd.DataFrame]) -> pd.DataFrame:

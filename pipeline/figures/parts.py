@@ -50,10 +50,11 @@ def pre(text: str) -> None:
     display(HTML(f"<pre>{escape(text)}</pre>"))
 
 
-def table(rows: list[dict], caption: str = "", fold: str = "", half: bool = False) -> None:
+def table(rows: list[dict], caption: str = "", fold: str = "", half: bool = False, prose: bool = False) -> None:
     """One row per dict, its keys the heads; a column that is empty throughout is left out; numbers stand right.
 
-    `fold`: what stands instead until a reader opens it; `half`: leaves room for a figure beside it.
+    `fold`: what stands instead until a reader opens it; `half`: leaves room for a figure beside it; `prose`: cells may break
+    into lines.
     """
     names = [name for name in rows[0] if any(cell(row[name]) for row in rows)]
     numeric = {name for name in names if all(re.match(r"^[-+−±]?[\d,.]*\d", cell(row[name]) or "0") for row in rows)}
@@ -64,7 +65,8 @@ def table(rows: list[dict], caption: str = "", fold: str = "", half: bool = Fals
 
     body = "".join(line("td", row) for row in rows)
     said = f'<p class="caption">{rich(caption)}</p>' if caption else ""
-    inside = f"<table><thead>{line('th', dict(zip(names, names, strict=True)))}</thead><tbody>{body}</tbody></table>"
+    kind = ' class="prose"' if prose else ""
+    inside = f"<table{kind}><thead>{line('th', dict(zip(names, names, strict=True)))}</thead><tbody>{body}</tbody></table>"
     whole = f'<div class="block{" half" if half else ""}"><div class="table" tabindex="0">{inside}</div>{said}</div>'
     display(HTML(f"<details><summary>{escape(fold)}</summary>{whole}</details>" if fold else whole))
 

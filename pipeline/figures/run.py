@@ -143,6 +143,19 @@ def estimates(rows: pd.DataFrame) -> list[dict]:
     ]
 
 
+def gates(rows: pd.DataFrame) -> list[dict]:
+    """One row for each gate, with what each seed made of it."""
+    return [
+        {
+            "gate": gate,
+            "found": ", ".join(f"{value:.4g}" for value in each.value),
+            "has to be": f"{'≤' if each.sign.iloc[0] == '<=' else '≥'} {each.threshold.iloc[0]:g}",
+            "passed": "yes" if each.passed.all() else f"{int(each.passed.sum())} of {len(each)} seeds",
+        }
+        for gate, each in rows.groupby("gate", sort=False)
+    ]
+
+
 def real(images: np.ndarray, levels: int | None):
     shown = images[:64]
     text = f"Real: the first {len(shown)} of {count(len(images))} test images."
@@ -158,6 +171,27 @@ def samples(images: np.ndarray, tests: np.ndarray, levels: int | None):
         f"that of the test images {data:.3f}."
     )
     return pictures.grid(images, levels, 8), "A sheet of images drawn by the model", text
+
+
+def quality(found: dict) -> tuple[list[dict], str]:
+    """Samples beside as many training images, and what is compared."""
+    rows = [
+        {
+            "images": name,
+            "Fréchet distance": f"{found[f'{key}frechet']:.3g}",
+            "density": f"{found[f'{key}density']:.2f}",
+            "coverage": percent(found[f"{key}coverage"]),
+        }
+        for name, key in (("samples", ""), ("training images", "training_"))
+    ]
+    knows = f", which is right about {percent(found['classifier_accuracy'])} of them," if "classifier_accuracy" in found else ""
+    text = (
+        f"{count(found['samples'])} samples beside as many training images, which stand for perfect ones, both against "
+        f"{count(found['real'])} test images, in {found['features']}{knows} and not in pixels. Fréchet distance: the lower the "
+        "better. Coverage: the share of test images that have a sample near; modes left out lower it. Density: how near to "
+        "test images they are, about 1 for perfect ones."
+    )
+    return rows, text
 
 
 def nearest(images: np.ndarray, known: np.ndarray, levels: int | None, found: dict):
