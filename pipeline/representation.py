@@ -1,17 +1,21 @@
-"""What a code is good for: linear probes with few labels beside raw pixels and PCA, active units. What a sample repeats."""
+"""What a code is good for: linear probes with few labels beside raw pixels and PCA, active units, whether its numbers are the
+factors that the images were made from. What a sample repeats."""
 
 import warnings
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics import mutual_info_score, pairwise_distances_argmin_min
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 LABELS = (20, 50, 100)
 DRAWS = 10
+BINS = 20  # of as many images each, that a number of the code is cut into
+TREES, LEAF = 20, 10  # of a forest, and how many images a leaf has at least
 
 
 def probe(train: np.ndarray, y: np.ndarray, test: np.ndarray, test_y: np.ndarray, rng: np.random.Generator) -> dict:
@@ -47,6 +51,49 @@ def accuracy(x: np.ndarray, y: np.ndarray, test: np.ndarray, test_y: np.ndarray)
 def active_units(means: np.ndarray) -> int:
     """Units whose posterior mean moves with x: Var_x E_q[z] > 0.01 (Burda et al. 2016, section 5.2)."""
     return int((means.var(axis=0) > 0.01).sum())
+
+
+def gap(z: np.ndarray, factors: np.ndarray) -> float:
+    """The mutual information gap of codes z [N, d] and factors v [N, K] (R. T. Q. Chen et al., NeurIPS 2018,
+    https://arxiv.org/abs/1802.04942), j(k) the number of the code that says most about factor k:
+
+        MIG = 1/K sum_k (I(z_j(k); v_k) - max_{j != j(k)} I(z_j; v_k)) / H(v_k)
+
+    A histogram's I is too large by (bins - 1)(values - 1) / 2N, which is taken off.
+    """
+    ranks = z.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    binned = ranks * BINS // len(z)
+    gaps = []
+    for factor in factors.T:
+        surplus = (BINS - 1) * (len(np.unique(factor)) - 1) / (2 * len(z))
+        found = np.sort([max(mutual_info_score(factor, each) - surplus, 0.0) for each in binned.T] + [0.0])
+        gaps.append((found[-1] - found[-2]) / mutual_info_score(factor, factor))
+    return float(np.mean(gaps))
+
+
+def importances(z: np.ndarray, factors: np.ndarray, test: np.ndarray, test_factors: np.ndarray) -> tuple[np.ndarray, float]:
+    """How much each number of the code does for telling each factor [d, K], its columns of sum 1 where anything does, and the
+    mean test accuracy. Forests whose every split is the best of all numbers: one that says nothing is then not used."""
+    found, right = [], []
+    for factor, held_out in zip(factors.T, test_factors.T, strict=True):
+        forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, max_features=None, random_state=0)
+        right.append(forest.fit(z, factor).score(test, held_out))
+        found.append(forest.feature_importances_)
+    return np.array(found).T, float(np.mean(right))
+
+
+def disentanglement(importance: np.ndarray) -> float:
+    """Whether a number of the code serves one factor (C. Eastwood and C. K. I. Williams, ICLR 2018, section 2,
+    https://openreview.net/forum?id=By-7dz-AZ), of importances R [d, K]:
+
+        D = sum_i r_i (1 - H_K(P_i)),   P_ik = R_ik / sum_k R_ik,   r_i = sum_k R_ik / sum_ik R_ik
+
+    with entropies to the base K. The same of the transpose is their completeness: whether one number serves a factor.
+    """
+    total = importance.sum(axis=1, keepdims=True)
+    share = importance / np.where(total > 0, total, 1.0)
+    entropy = -np.sum(share * np.log(np.where(share > 0, share, 1.0)), axis=1) / np.log(max(importance.shape[1], 2))
+    return float((1 - entropy) @ total[:, 0] / max(total.sum(), 1e-30))
 
 
 def principal_components(train: np.ndarray, test: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -70,9 +70,26 @@ def test_a_pixel_sees_the_window_before_it_and_nothing_else(stack):
 
 
 @STACKS
-@pytest.mark.parametrize("levels", [2, 17])
-def test_samples_are_those_of_the_naive_sampler_given_z(stack, levels):
-    model = away(6, levels, stack=stack, latent=2)
+def test_a_code_that_enters_the_first_layer_enters_no_other(stack):
+    """It says what the skip-VAE says whose later blocks multiply the code by 0, and without that something else."""
+    every, first = (away(4, stack=stack, layers=3, enters=f"{word} layer") for word in ("every", "first"))
+    condition = every.network.stack.condition
+    later = [layer for some in ([condition] if stack == "plain" else condition.values()) for layer in some[1:]]
+    assert len(later) == 2 * (1 if stack == "plain" else 2)
+    held = [weight for weight in every.trainable_weights if not any(weight is each.kernel for each in later)]
+    for weight, other in zip(held, first.trainable_weights, strict=True):
+        other.assign(weight)
+    x, z = small.images(every, 5), np.linspace(-1, 1, 5, dtype="float32")[:, None]
+    assert not np.allclose(every.parameters(x, z), first.parameters(x, z))
+    for layer in later:
+        layer.kernel.assign(0 * layer.kernel)
+    np.testing.assert_allclose(every.parameters(x, z), first.parameters(x, z), rtol=1e-4, atol=1e-5)
+
+
+@STACKS
+@pytest.mark.parametrize(("levels", "enters"), [(2, "every layer"), (17, "every layer"), (2, "first layer")])
+def test_samples_are_those_of_the_naive_sampler_given_z(stack, levels, enters):
+    model = away(6, levels, stack=stack, latent=2, layers=2, enters=enters)
     noise = model.noise(5, generator(1, "samples"))
     drawn = backend.compiled(model.sample, fused=True)(noise)
     h = np.asarray(model.decoder(noise["z"]))
@@ -128,3 +145,34 @@ def test_a_window_that_sees_what_z_could_say_leaves_it_empty_and_this_is_told(ke
     model = build(9, kernel=kernel, widths=[16], beta=2.0, beta_warmup=80)
     training.fit(model, images, 0, epochs=20, batch_size=50, learning_rate=0.02)
     assert [words.split(":")[0] for words in model.warnings(x)] == said
+
+
+def gates(model, x: np.ndarray) -> dict[str, dict]:
+    return {row["gate"]: row for row in model.gates(Images(Split(x), Split(x), Split(x), levels=2))}
+
+
+def test_gates_ask_for_a_code_that_is_heard_where_something_holds_it():
+    x = all_images()[::3]
+    assert gates(away(3, enters="first layer"), x) == {}
+    assert len(gates(away(3), x)) == 2
+    model = away(3, free_bits=2.0, enters="first layer")
+    found = list(gates(model, x).values())
+    kl = float(np.asarray(model.kl(model.posterior(x))).sum(axis=-1).mean())
+    assert found[1]["value"] == pytest.approx(kl, rel=1e-5)
+    assert found[2]["value"] == pytest.approx(kl / 2, rel=1e-5)
+    q = model.posterior(x)
+    z, _ = model.propose(q, {"z": model.eps(len(x), generator(0, "own and other codes"))["z"][None]})
+    each = given(model, x, np.asarray(z)[0])  # of all images under all codes
+    own, other = np.diag(each), np.array([each[i - 1, i] for i in range(len(x))])
+    assert found[0]["value"] == pytest.approx((own - other).mean(), rel=1e-3, abs=1e-4)
+
+
+def test_noise_in_the_code_that_the_decoder_ignores_passes_no_gate_but_that_of_its_rate():
+    model = away(3, latent=2)
+    for weight in model.decoder.weights:
+        weight.assign(0 * weight)
+    model.encoder.layers[-1].weights[1].assign([3.0, 3.0, -4.0, -4.0])
+    heard, rate = gates(model, all_images()[::3]).values()
+    assert rate["passed"]
+    assert heard["value"] == pytest.approx(0, abs=1e-5)
+    assert not heard["passed"]

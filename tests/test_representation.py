@@ -1,4 +1,4 @@
-"""Probes and active units on codes whose worth is known."""
+"""Probes, active units and measures of disentanglement on codes whose worth is known."""
 
 import numpy as np
 import pytest
@@ -60,3 +60,65 @@ def test_the_nearest_training_image_is_found_with_its_distance(rng):
     index, distance = representation.nearest(x, train)
     assert list(index) == [7, 30]
     assert distance == pytest.approx([0.0, np.sqrt(64 / 16)])
+
+
+def grid(rng, n=4000) -> np.ndarray:
+    """Factors of 3, 4 and 5 values."""
+    return np.column_stack([rng.integers(0, values, n) for values in (3, 4, 5)])
+
+
+def scores(z: np.ndarray, factors: np.ndarray) -> tuple[float, float, float, float]:
+    """MIG, disentanglement, completeness and how many factors are told, the last of codes that no forest has seen."""
+    half = len(z) // 2
+    importance, told = representation.importances(z[:half], factors[:half], z[half:], factors[half:])
+    assert importance.shape == (z.shape[1], factors.shape[1])
+    d, c = (representation.disentanglement(each) for each in (importance, importance.T))
+    return representation.gap(z, factors), d, c, told
+
+
+def test_a_number_for_each_factor_is_disentangled_whatever_its_scale_order_and_noise_beside_it(rng):
+    factors = grid(rng)
+    z = (factors - 1) * [-2.0, 0.01, 30.0] + [0.1, 0.0005, 1.5] * rng.standard_normal(factors.shape)
+    z = np.column_stack([z[:, 2], rng.standard_normal(len(z)), z[:, 0], z[:, 1]])
+    mig, d, c, told = scores(z, factors)
+    assert mig > 0.9
+    assert min(d, c, told) > 0.97
+
+
+def test_a_rotated_code_tells_the_same_and_is_not_disentangled(rng):
+    factors = grid(rng)
+    z = (factors - factors.mean(axis=0)) / factors.std(axis=0) + 0.02 * rng.standard_normal(factors.shape)
+    mig, d, c, told = scores(z @ (np.eye(3) - 2 / 3), factors)
+    assert mig < 0.15
+    assert max(d, c) < 0.6
+    assert told > 0.9
+
+
+def test_a_code_twice_is_disentangled_but_has_no_gap_and_one_number_for_two_factors_is_complete(rng):
+    factors = grid(rng)[:, 1:]
+    twice = np.repeat(factors, 2, axis=1) + 0.05 * rng.standard_normal((len(factors), 4))
+    mig, d, c, _ = scores(twice, factors)
+    assert mig < 0.05
+    assert d > 0.97
+    assert c < 0.9
+    both = (factors[:, :1] * 5 + factors[:, 1:]) + 0.05 * rng.standard_normal((len(factors), 1))
+    _, d, c, told = scores(both, factors)
+    assert d < 0.1
+    assert c == 1
+    assert told > 0.97
+
+
+def test_noise_has_no_gap_on_few_images_either(rng):
+    """20 bins of 300 images: uncorrected, histograms alone would tell some 0.1 nats of a factor."""
+    factors = grid(rng, 300)
+    assert representation.gap(rng.standard_normal((300, 1)), factors) < 0.03
+
+
+def test_importances_are_shares_and_the_entropies_have_the_right_base():
+    share = np.array([[1.0, 0.0], [0.0, 0.5], [0.0, 0.5]])
+    assert representation.disentanglement(share) == pytest.approx(1)
+    assert representation.disentanglement(share.T) == pytest.approx(1 - 0.5 * np.log(2) / np.log(3))
+    assert representation.disentanglement(np.full((3, 2), 1 / 3)) == pytest.approx(0)
+    assert representation.disentanglement(np.zeros((3, 2))) == 0
+    weighted = np.array([[3.0, 0.0], [0.5, 0.5]])
+    assert representation.disentanglement(weighted) == pytest.approx(3 / 4)

@@ -6,22 +6,24 @@ X. Chen, D. P. Kingma, T. Salimans et al., ICLR 2017, https://arxiv.org/abs/1611
     p(x | z) = prod_i p(x_i | x_1, ..., x_{i-1}, h(z)),   pixels in raster order,   h(z) a map [H, W, D]
     log p(x) >= ELBO = E_q log p(x | z) - KL(q(z | x) || p(z))
 
-Every layer of the PixelCNN sees h. What it can tell from the pixels before, z need not say, and since a code costs its rate, z
-then does not (section 2 of the second): with a window as large as the image z is ignored. So the window, kernel // 2 + layers
-pixels above and to either side, stays small: what lies near is left to the PixelCNN, the whole to z.
+What the PixelCNN can tell from the pixels before, z need not say, and since a code costs its rate, z then does not (section 2
+of the second): with a window as large as the image z is ignored. So the window, kernel // 2 + layers pixels above and to either
+side, stays small: what lies near is left to the PixelCNN, the whole to z. Or free bits keep z from emptying; or every block of
+the PixelCNN sees h, u_{l+1} = f_l(u_l, h(z)), and not the first alone (skip-VAE: A. B. Dieng, Y. Kim, A. M. Rush, D. M. Blei,
+AISTATS 2019, https://arxiv.org/abs/1807.04863).
 
 The mean of p(x | z) is a sum over all images. `decode` has an unbiased estimate of it instead, mean_n E[x_i | x^n_<i, z] over
 DRAWN images x^n from p(x | z), whose noise is the same for every code.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
 from keras import ops
 
 from pipeline import nn
-from pipeline.base import Count, Fraction, NonNegative, Positive, generator
+from pipeline.base import Count, Fraction, generator
 from pipeline.causal.network import Network, Pixels
 from pipeline.causal.stacks import StackName
 from pipeline.distributions import uniforms
@@ -29,6 +31,8 @@ from pipeline.likelihoods import LikelihoodName
 from pipeline.models.latent.blocks import GaussianLatent
 
 DRAWN = 16
+SCORED = 500  # test images that are asked whether the decoder listens to their codes
+HEARD = 0.5  # nats that a code has to be worth, and to cost
 
 
 def strata(n: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -39,7 +43,9 @@ def strata(n: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class Model(GaussianLatent):
-    """depth: D, how many numbers of the map that z becomes stand at each pixel"""
+    """depth: D, how many numbers of the map that z becomes stand at each pixel
+    enters: which layers of the PixelCNN, after the one that looks at pixels alone, see that map
+    """
 
     def __init__(
         self,
@@ -56,12 +62,13 @@ class Model(GaussianLatent):
         likelihood: LikelihoodName,
         components: Count = 5,
         dropout: Fraction = 0.0,
-        beta: Positive = 1.0,
-        beta_warmup: Annotated[int, Ge(0)] = 0,
-        free_bits: NonNegative = 0.0,
+        enters: Literal["every layer", "first layer"] = "every layer",
+        **objective,
     ):
-        super().__init__(spec, latent, likelihood, "shared", components, beta, beta_warmup, free_bits)
+        super().__init__(spec, latent, likelihood, "shared", components, **objective)
+        self.held = enters == "every layer" or self.free_bits > 0  # something keeps z from emptying
         sizes = {"features": features, "layers": layers, "kernel": kernel, "dropout": dropout, "condition": depth}
+        sizes["told"] = layers if enters == "every layer" else 1
         self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent, dropout)
         self.decoder = nn.decoder(body, widths, latent, (*spec.shape[:2], depth), dropout)
         self.network = Network(spec, Pixels(spec), self.likelihood, stack=stack, **sizes)
@@ -83,3 +90,20 @@ class Model(GaussianLatent):
 
     def sample(self, noise, y=None):
         return self.network.sample(noise["x"], self.decoder(self.prior(noise)))
+
+    def gates(self, images):
+        """Where something keeps z from emptying: that it is no noise which the decoder ignores."""
+        from pipeline.gates import at_least
+
+        rows = super().gates(images)
+        if not self.held:
+            return rows
+        x = np.asarray(images.test.x[:SCORED])
+        z, _ = self.propose(self.posterior(x), {"z": self.eps(len(x), generator(0, "own and other codes"))["z"][None]})
+        own, other = (-float(ops.mean(self.log_likelihood(x, each))) for each in (z, ops.roll(z, 1, axis=1)))
+        rate = self.mean_rate(x)
+        rows.append(at_least("distortion with another image's code less that with its own, nats", other - own, HEARD))
+        rows.append(at_least("KL of test images, nats", rate, HEARD))
+        if self.free_bits:
+            rows.append(at_least("KL of test images, share of the free bits", rate / (self.free_bits * self.latent), 0.9))
+        return rows
