@@ -3,10 +3,12 @@
 import models as small
 import numpy as np
 import pytest
+from keras import ops
 
 from pipeline import models, training
 from pipeline.base import generator
 from pipeline.data.store import Images, Split
+from pipeline.models.latent.blocks import Price
 
 pytestmark = pytest.mark.backend
 BINARY = {"shape": [4, 4, 1], "levels": 2, "classes": None}
@@ -91,3 +93,10 @@ def test_colour_images_have_a_bound_that_is_the_mean_log_weight(likelihood):
     drawn = np.asarray(model.sample(model.noise(3, generator(0))))
     assert drawn.shape == (3, 4, 4, 3)
     assert drawn.dtype == np.uint8
+
+
+def test_the_step_counter_of_a_price_moves_only_in_training():
+    price = Price(2.0, 4, None)
+    assert float(price(ops.ones(()), training=False)) == 1
+    assert [round(float(price(ops.ones(()), training=True)), 6) for _ in range(6)] == [0.5, 1, 1.5, 2, 2, 2]
+    assert float(price(ops.ones(()), training=False)) == 1

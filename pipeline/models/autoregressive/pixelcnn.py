@@ -13,6 +13,7 @@ T. Salimans, A. Karpathy, X. Chen and D. P. Kingma, ICLR 2017, https://arxiv.org
 
 from typing import Annotated
 
+import numpy as np
 from annotated_types import Ge, Le
 
 from pipeline.base import Count, Fraction
@@ -48,3 +49,17 @@ class Model(AutoregressiveModel):
             dropout=dropout,
             condition=spec.classes if conditional else 0,
         )
+
+    def gates(self, images):
+        """Does coding pixel by pixel give the images back, for what the model says they cost?"""
+        from pipeline import coding
+        from pipeline.gates import at_least, at_most
+
+        if not coding.simple(self) or self.conditional or self.spec.shape[-1] > 1 or max(self.spec.shape) > coding.SIDE:
+            return []
+        x = np.asarray(images.test.x[: coding.IMAGES])
+        found = coding.pixel_by_pixel(self, x)
+        return [
+            at_least("coding: images that came back", found["images"], len(x)),
+            at_most("coding: length off the NLL, a share", abs(found["net"] / found["nll"] - 1), 0.01),
+        ]

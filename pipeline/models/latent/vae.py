@@ -8,17 +8,17 @@ D. J. Rezende, S. Mohamed and D. Wierstra, ICML 2014, https://arxiv.org/abs/1401
     KL = 1/2 sum_j (mu_j^2 + s_j^2 - log s_j^2 - 1)                                   (10, appendix B)
 """
 
-from typing import Annotated
-
-from annotated_types import Ge
+import numpy as np
 
 from pipeline import nn
-from pipeline.base import Count, Fraction, NonNegative, Positive
+from pipeline.base import Count, Fraction
 from pipeline.likelihoods import LikelihoodName, Variance
 from pipeline.models.latent.blocks import GaussianLatent
 
 
 class Model(GaussianLatent):
+    """encoder_widths: of the encoder, where it is to be another than the decoder mirrored; null: it is that"""
+
     def __init__(
         self,
         spec,
@@ -30,13 +30,12 @@ class Model(GaussianLatent):
         variance: Variance = "shared",
         components: Count = 5,
         dropout: Fraction = 0.0,
-        beta: Positive = 1.0,
-        beta_warmup: Annotated[int, Ge(0)] = 0,
-        free_bits: NonNegative = 0.0,
+        encoder_widths: list[Count] | None = None,
+        **objective,
     ):
-        super().__init__(spec, latent, likelihood, variance, components, beta, beta_warmup, free_bits)
+        super().__init__(spec, latent, likelihood, variance, components, **objective)
         height, width, _ = spec.shape
-        self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent, dropout)
+        self.encoder = nn.encoder(body, widths if encoder_widths is None else encoder_widths, spec.shape, 2 * latent, dropout)
         self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
 
     def parameters(self, x, z, training=False):
@@ -47,3 +46,22 @@ class Model(GaussianLatent):
 
     def sample(self, noise, y=None):
         return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])
+
+    def gates(self, images):
+        """And does bits-back coding give the images back, for what the bound says they cost?"""
+        from pipeline import coding
+        from pipeline.gates import at_least, at_most
+
+        rows = super().gates(images)
+        if not coding.simple(self):
+            return rows
+        x = np.asarray(images.test.x[: coding.IMAGES])
+        found = coding.bits_back(self, x)
+        off, from_mean = (abs(found["net"] - found[name]) for name in ("one", "bound"))
+        return [
+            *rows,
+            at_least("bits back: images that came back", found["images"], len(x)),
+            at_most("bits back: net length off the bound at the same codes, a share", off / found["one"], 0.02),
+            at_most("bits back: net length off the mean bound, in standard errors", from_mean / found["bound_se"], 4),
+            at_most("bits back: bits lent to the first image, a share of the net length", found["lent"] / found["net"], 0.05),
+        ]
