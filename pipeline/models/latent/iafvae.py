@@ -1,0 +1,117 @@
+"""VAE with an inverse autoregressive flow as its posterior.
+D. P. Kingma, T. Salimans, R. Jozefowicz et al., NeurIPS 2016, https://arxiv.org/abs/1606.04934
+
+    z_0 = mu(x) + s(x) eps,   h(x) a context,   and of every step t (algorithm 1 and section 4)
+    [m, a] = masked network of (z_{t-1}, h), whose i-th outputs see z_1, ..., z_{i-1} and all of h
+    gate = sigmoid(a + BIAS),   z_t = gate z_{t-1} + (1 - gate) m
+    log q(z_T | x) = log N(eps; 0, I) - sum_i [log s_i + sum_t log gate_{t, i}]
+
+dz_t / dz_{t-1} is triangular with the gates on its diagonal. The order of the dimensions is reversed after each step. With
+BIAS > 0 a step begins near identity. A mask is made of degrees (Germain et al., ICML 2015, https://arxiv.org/abs/1502.03509): a
+hidden unit of degree k sees z_1, ..., z_k, the i-th output units of degree below i; those of degree 0 see h alone.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from pipeline import nn
+from pipeline.base import Count, Fraction
+from pipeline.likelihoods import LikelihoodName, Variance
+from pipeline.models.latent.blocks import FlowLatent
+
+BIAS = 1.5
+
+
+def masks(latent: int, hidden: list[int]) -> list[np.ndarray]:
+    """Of each layer's kernel, [inputs, outputs] of 0 and 1; the last has m and a side by side."""
+    order = np.arange(1, latent + 1)
+    degrees = [order, *(np.arange(units) * latent // units for units in hidden)]
+    inner = [degrees[i][:, None] <= degrees[i + 1] for i in range(len(hidden))]
+    return [mask.astype("float32") for mask in (*inner, degrees[-1][:, None] < np.tile(order, 2))]
+
+
+class Masked(keras.layers.Dense):
+    def __init__(self, mask: np.ndarray):
+        super().__init__(mask.shape[1], dtype="float32")
+        self.mask = mask
+
+    def call(self, x):
+        return ops.matmul(x, self.kernel * self.mask) + self.bias
+
+
+class Step(keras.layers.Layer):
+    """z_{t-1} [k, B, d] and h [B, context] -> z_t and the logarithms of the gates [k, B, d]."""
+
+    def __init__(self, latent: int, hidden: list[int]):
+        super().__init__(dtype="float32")
+        self.network = [Masked(mask) for mask in masks(latent, hidden)]
+        self.context = keras.layers.Dense(self.network[0].units, use_bias=False, dtype="float32")
+
+    def call(self, z, h):
+        made = self.network[0](z) + self.context(h)
+        for layer in self.network[1:]:
+            made = layer(ops.elu(made))
+        m, a = ops.split(made, 2, axis=-1)
+        log_gate = ops.log_sigmoid(a + BIAS)
+        gate = ops.exp(log_gate)
+        return gate * z + (1.0 - gate) * m, log_gate
+
+
+class Model(FlowLatent):
+    """steps: T, how many masked networks follow one another
+    hidden: units of each hidden layer of a masked network
+    context: numbers of h
+    """
+
+    def __init__(
+        self,
+        spec,
+        *,
+        latent: Count,
+        body: nn.Body,
+        widths: list[Count],
+        likelihood: LikelihoodName,
+        steps: Count,
+        hidden: list[Count],
+        context: Count,
+        variance: Variance = "shared",
+        components: Count = 5,
+        dropout: Fraction = 0.0,
+        **objective,
+    ):
+        super().__init__(spec, latent, likelihood, variance, components, **objective)
+        height, width, _ = spec.shape
+        self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent + context, dropout)
+        self.steps = [Step(latent, hidden) for _ in range(steps)]
+        self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
+
+    def posterior(self, x, y=None, training=False):
+        d, made = self.latent, self.encoder(self.spec.scaled(x), training=training)
+        return {"mean": made[..., :d], "log_var": made[..., d : 2 * d], "context": made[..., 2 * d :]}
+
+    def flow(self, z, q):
+        total = 0.0
+        for step in self.steps:
+            z, log_gate = step(z, q["context"])
+            z, total = ops.flip(z, axis=-1), total + ops.sum(log_gate, axis=-1)
+        return z, total
+
+    def gates(self, images):
+        """The entries of each step's Jacobian that have to be 0, besides what every flow has to show."""
+        from pipeline.gates import at_most, jacobian
+
+        (q, z), above = self.looked_at(images), []
+        for step in self.steps:
+            above.append(np.abs(np.triu(jacobian(lambda z, step=step: step(z, q["context"])[0], z), 1)).max())
+            z = ops.flip(step(z, q["context"])[0], axis=-1)
+        return [*super().gates(images), at_most("a step's Jacobian: largest entry above the diagonal", max(above), 0.0)]
+
+    def parameters(self, x, z, training=False):
+        return self.decoder(z, training=training)
+
+    def decode(self, code, y=None):
+        return self.likelihood.mean(self.decoder(code))
+
+    def sample(self, noise, y=None):
+        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])
