@@ -1,5 +1,9 @@
-"""What autoregressive models share: p(x) as a mean over the classes where the model was trained given the class."""
+"""What autoregressive models share: p(x) as a mean over the classes where the model was trained given the class; and binary
+pixels one after the other, each told by a number of what came before."""
 
+from abc import abstractmethod
+
+import keras
 import numpy as np
 from keras import ops
 
@@ -76,3 +80,64 @@ class AutoregressiveModel(Trainable, Autoregressive):
             weights = weights + ops.sum(self.given_each_class(x) * seen, axis=(2, 3))
         ends = ops.cumsum(ops.softmax(weights, axis=-1), axis=-1)[:, :-1]
         return ops.sum(ops.cast(noise["y"][:, None] >= ends, "int32"), axis=-1)
+
+
+class Masked(keras.layers.Layer):
+    """x (W * mask) + b: what the mask leaves out an output does not see, whatever an optimizer does to W."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(dtype="float32")
+        self.kernel_initializer = keras.initializers.GlorotUniform()
+        self.kernel = self.add_weight(name="kernel", shape=(inputs, outputs), initializer=self.kernel_initializer)
+        self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros")
+
+    def call(self, x, mask):
+        return ops.matmul(x, self.kernel * mask) + self.bias
+
+
+def binary(spec) -> None:
+    if spec.levels != 2:
+        raise Refusal(f"data: this model is of binary pixels, found {spec.levels or 'real'} values")
+
+
+class BinaryChain(Trainable, Autoregressive):
+    """p(x) = prod_i s(logit_i)^x_i (1 - s(logit_i))^(1 - x_i),   logit_i a function of x_<i;   loss = -log p(x)."""
+
+    likelihood_name = "bernoulli"
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        binary(spec)
+
+    @abstractmethod
+    def logits(self, x):
+        """[B, D] of 0 and 1 -> [B, D]."""
+
+    def flat(self, x):
+        return ops.reshape(ops.cast(x, "float32"), (-1, self.spec.dims))
+
+    def log_probs(self, x, y=None):
+        x = self.flat(x)
+        found = -ops.softplus((1.0 - 2.0 * x) * self.logits(x))
+        return ops.sum(ops.reshape(found, (-1, *self.spec.shape)), axis=-1)
+
+    def terms(self, x, eps, y=None, training=False):
+        return {"loss": -self.log_prob(x)}
+
+    def noise(self, n: int, rng: np.random.Generator) -> dict:
+        return {"x": uniforms((n, *self.spec.shape), rng)}
+
+    def sample(self, noise, y=None):
+        return self.complete(noise, ops.zeros_like(noise["x"]), 0)
+
+    def complete(self, noise, x, rows, y=None):
+        uniform, dims = ops.reshape(noise["x"], (-1, self.spec.dims)), self.spec.dims
+        given = ops.cast(ops.arange(dims) < rows * (dims // self.spec.shape[0]), "float32")
+
+        def step(i, x):
+            here = ops.one_hot(i, dims)
+            drawn = ops.cast(uniform < ops.sigmoid(self.logits(x)), "float32")
+            return ops.where(here * (1.0 - given) > 0, drawn, x)
+
+        found = ops.fori_loop(0, dims, step, self.flat(x) * given)
+        return ops.cast(ops.reshape(found, (-1, *self.spec.shape)), "uint8")
