@@ -1,0 +1,1 @@
+"""Models that give every image an energy, and probabilities that fall with it."""
