@@ -7,7 +7,7 @@ import models as small
 import numpy as np
 import pytest
 
-from pipeline import store
+from pipeline import schema, store
 
 pytestmark = pytest.mark.backend
 BLOCKS = small.one_each(small.blocks())
@@ -26,9 +26,15 @@ def test_initial_weights_and_seeds_go_by_names_and_not_by_what_was_drawn_before(
         np.testing.assert_array_equal(one, other, err_msg=one.path)
 
 
+def drops(run: dict) -> list[str]:
+    """The keys of its network that are shares of units left out."""
+    return [name for name in schema.network(run["family"], run["model"]).model_fields if name.endswith("dropout")]
+
+
+@pytest.mark.parametrize("block", [name for name, (run, _) in BLOCKS.items() if drops(run)], indirect=True)
 def test_dropout_changes_no_other_initial_weight(block):
     run, data = block
-    names = [name for name in run["network"] if name.endswith("dropout")] or ["dropout"]
+    names = drops(run)
 
     def weights(share):
         built = small.build(run | {"network": run["network"] | dict.fromkeys(names, share)}, data)
