@@ -7,7 +7,7 @@ import pytest
 from dvc_helpers import INDEX, OF_CLAIMS, OF_RUN, Stubbed, dump, load, of, small_params, stubbed
 
 pytestmark = pytest.mark.project
-METRICS = ("training", "evidence", "representation")
+METRICS = ("training", "evidence", "representation", "quality")
 LATENT = "runs.digits-vae.network.latent"
 SHOW = ("exp", "show", "--only-changed", "--no-pager", "--drop", "artifacts|data|pipeline|stages|reports|results(?!.*:)")
 
