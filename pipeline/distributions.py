@@ -24,6 +24,17 @@ def kl_to_standard_normal(mean, log_var):
     return 0.5 * (ops.square(mean) + ops.exp(log_var) - log_var - 1.0)
 
 
+def kl_of_normals(q, p):
+    """KL(q || p), each a mean and a log-variance, per dimension."""
+    return 0.5 * (ops.exp(q[1] - p[1]) + ops.square(q[0] - p[0]) * ops.exp(-p[1]) - q[1] + p[1] - 1.0)
+
+
+def product_of_normals(one, other):
+    """The density that is proportional to the product of two, each a mean and a log-variance."""
+    log_var = -ops.logaddexp(-one[1], -other[1])
+    return one[0] * ops.exp(log_var - one[1]) + other[0] * ops.exp(log_var - other[1]), log_var
+
+
 # log erfc(u) = log t - u^2 + polynomial(t), t = 1 / (1 + u / 2), u >= 0: a Chebyshev fit whose relative error stays below
 # 1.2e-7 arbitrarily far in the tail (Press et al., Numerical Recipes, section 6.2), where 1 - erf underflows.
 ERFC = (
@@ -87,6 +98,31 @@ def log_sigmoids(t):
         return ops.reshape(upstream, (*ops.shape(upstream), 1, 1, 1)) * ops.sigmoid(-t)
 
     return found, gradient
+
+
+def relaxed(logits, uniform, temperature):
+    """y [..., K] on the simplex; where it is largest is an exact draw of the categorical distribution."""
+    gumbel = -ops.log(-ops.log(uniform))
+    return ops.softmax((logits + gumbel) / temperature, axis=-1)
+
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of distances that count, in units of what two normal draws are apart
+
+
+def multiquadratics(a, b):
+    """k(a_i, b_j) = sum_s s C / (s C + |a_i - b_j|^2), C = 2 d [n, m]: heavy tails, so that what is far off is still pulled."""
+    squared = ops.sum(ops.square(a), axis=-1)[:, None] + ops.sum(ops.square(b), axis=-1) - 2.0 * ops.matmul(a, ops.transpose(b))
+    c = 2.0 * a.shape[-1]
+    return sum(s * c / (s * c + ops.maximum(squared, 0.0)) for s in SCALES)
+
+
+def squared_mmd(a, b):
+    """The squared distance of two distributions, from n draws of each [n, d]: unbiased, and so below 0 by chance where they
+    are the same (A. Gretton et al., JMLR 2012, equation 3)."""
+    n = ops.cast(ops.shape(a)[0], "float32")
+    pairs = ops.maximum(n * (n - 1.0), 1.0)  # of one draw nothing can be said
+    inside = ops.sum(multiquadratics(a, a)) + ops.sum(multiquadratics(b, b)) - 2.0 * n * len(SCALES)  # k(a, a) = len(SCALES)
+    return inside / pairs - 2.0 * ops.mean(multiquadratics(a, b))
 
 
 def uniforms(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -9,6 +9,7 @@ Under mixed precision the hidden layers compute in 16 bits and the last one in 3
 from typing import Literal
 
 import keras
+from keras import ops
 
 from pipeline import Refusal
 
@@ -45,6 +46,32 @@ def decoder(body: Body, widths: list[int], code: int, shape: tuple[int, int, int
         outputs = keras.layers.Dense(shape[0] * shape[1] * shape[2], dtype="float32")
         layers += [outputs, keras.layers.Reshape(shape, dtype="float32")]
     return keras.Sequential([keras.Input((code,)), *layers])
+
+
+def normals(hidden: list[int], inputs: int, size: int) -> keras.Sequential:
+    """[N, inputs] -> [N, 2 size], for `moments`: at first N(0, I), whatever is given."""
+    layers = [keras.layers.Dense(units, activation="elu") for units in hidden]
+    last = keras.layers.Dense(2 * size, kernel_initializer="zeros", dtype="float32")
+    return keras.Sequential([keras.Input((inputs,)), *layers, last])
+
+
+def moments(network, given) -> list:
+    """A mean and a log-variance [..., size] of what is given [..., inputs]."""
+    made = network(ops.reshape(given, (-1, given.shape[-1])))
+    return ops.split(ops.reshape(made, (*ops.shape(given)[:-1], made.shape[-1])), 2, axis=-1)
+
+
+class Clock(keras.layers.Layer):
+    """The share of the first `steps` steps of training that are over, at most 1. It moves in training alone."""
+
+    def __init__(self, steps: int):
+        super().__init__(dtype="float32")
+        self.steps, self.over = steps, self.add_weight(name="over", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, training=False):
+        if training:
+            self.over.assign_add(1.0)
+        return ops.minimum(self.over / self.steps, 1.0) if self.steps else 1.0
 
 
 def drop(rate: float) -> list[keras.layers.Layer]:

@@ -11,9 +11,9 @@ from scipy.special import softmax
 from pipeline import Refusal, models, training
 from pipeline.base import generator
 from pipeline.data.store import Images, Split
-from pipeline.distributions import uniforms
+from pipeline.distributions import relaxed, uniforms
 from pipeline.evidence import integral
-from pipeline.models.categorical.concrete import DRAWS, relaxed
+from pipeline.models.categorical.concrete import DRAWS
 
 pytestmark = pytest.mark.backend
 BINARY = {"shape": [4, 4, 1], "levels": 2, "classes": None}

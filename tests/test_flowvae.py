@@ -97,7 +97,9 @@ def test_the_density_integrates_to_one(name):
     eps = np.stack([points] * 3, axis=1)
     for image, step in np.ndindex(3, 4):
         eps[:, image] = back(model.step, eps[:, image], flow[image, 3 - step].astype(float))
-    z, log_q = model.propose({"mean": still, "log_var": still, "flow": flow}, {"z": eps.astype("float32")})
+    z, log_q = model.propose(
+        {"mean": still, "log_var": still, "further": flow.reshape(3, -1) / model.size}, {"z": eps.astype("float32")}
+    )
     np.testing.assert_allclose(z, np.stack([points] * 3, axis=1), atol=1e-4)
     assert np.abs(z - eps).max(axis=(0, 2)).min() > 0.4  # the flow does something
     total = np.exp(np.asarray(log_q, float)).sum(axis=0) * (side[1] - side[0]) ** 2

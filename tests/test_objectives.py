@@ -25,7 +25,7 @@ class Line(GaussianLatent):
     gradient estimate for each row of noise: mean and log variance of q, and c."""
 
     def __init__(self, **objective):
-        super().__init__(Spec((SIZE, 1, 1), None), D, "normal", **objective)
+        super().__init__(Spec((SIZE, 1, 1), None), D, body="dense", widths=[], likelihood="normal", **objective)
 
     def posterior(self, x, y=None, training=False):
         return {"mean": self.at[:, :D], "log_var": self.at[:, D : 2 * D]}

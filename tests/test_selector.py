@@ -31,7 +31,7 @@ def test_outside_training_a_node_is_one_pixel():
     model = small.perturbed(selector(), 0, 0.5)
     x = small.images(model, 5)
     np.testing.assert_allclose(model.encode(x), x.reshape(5, 16)[:, chosen(model)] / 8.0 - 1.0, rtol=1e-6)
-    assert float(model.select.clock) == 0
+    assert float(model.clock.over) == 0
 
 
 def test_in_training_a_node_is_a_mixture_that_sharpens_by_the_same_factor_each_step():
@@ -44,7 +44,7 @@ def test_in_training_a_node_is_a_mixture_that_sharpens_by_the_same_factor_each_s
         m = softmax((logits + gumbel) / (10 * 0.01 ** (min(step, 4) / 4)), axis=-1)
         np.testing.assert_allclose(u, (m * (x.reshape(5, 1, 16) / 8.0 - 1.0)).sum(axis=-1), rtol=1e-3, atol=1e-4)
         model.terms(x, noise)
-        assert float(model.select.clock) == step
+        assert float(model.clock.over) == step
 
 
 def test_training_and_validation_have_the_loss_that_they_say():
@@ -52,9 +52,9 @@ def test_training_and_validation_have_the_loss_that_they_say():
     x, noise = small.images(model, 5), model.training_noise(5, generator(0))
     target, hard = x / 8.0 - 1.0, np.asarray(model.decoded(model.encode(x)))
     np.testing.assert_allclose(model.terms(x, noise)["loss"], ((target - hard) ** 2).sum(axis=(1, 2, 3)), rtol=1e-4)
-    model.select.clock.assign(3.0)
+    model.clock.over.assign(3.0)
     soft = np.asarray(model.decoded(model.encode(x, training=True, uniform=noise["gumbel"])))
-    model.select.clock.assign(3.0)
+    model.clock.over.assign(3.0)
     inside = model.terms(x, noise, training=True)["loss"]
     np.testing.assert_allclose(inside, ((target - soft) ** 2).sum(axis=(1, 2, 3)), rtol=1e-4)
 

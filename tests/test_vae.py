@@ -3,12 +3,10 @@
 import models as small
 import numpy as np
 import pytest
-from keras import ops
 
 from pipeline import models, training
 from pipeline.base import generator
 from pipeline.data.store import Images, Split
-from pipeline.models.latent.blocks import Price
 
 pytestmark = pytest.mark.backend
 BINARY = {"shape": [4, 4, 1], "levels": 2, "classes": None}
@@ -95,8 +93,10 @@ def test_colour_images_have_a_bound_that_is_the_mean_log_weight(likelihood):
     assert drawn.dtype == np.uint8
 
 
-def test_the_step_counter_of_a_price_moves_only_in_training():
-    price = Price(2.0, 4, None)
-    assert float(price(ops.ones(()), training=False)) == 1
-    assert [round(float(price(ops.ones(()), training=True)), 6) for _ in range(6)] == [0.5, 1, 1.5, 2, 2, 2]
-    assert float(price(ops.ones(()), training=False)) == 1
+def test_beta_rises_with_the_steps_of_training_and_only_with_them():
+    model = vae(beta=2.0, beta_warmup=4)
+    shares = []
+    for moves in (False, True, True, False, True, True, True, True, False):
+        found = terms(model, moves)
+        shares.append(round(float(np.mean((found["loss"] - found["distortion"]) / found["rate"])), 4))
+    assert shares == [1, 0.5, 1, 1, 1.5, 2, 2, 2, 1]

@@ -15,32 +15,24 @@ from keras import ops
 
 from pipeline import nn
 from pipeline.base import Count, Fraction, Positive
-from pipeline.distributions import uniforms
+from pipeline.distributions import relaxed, uniforms
 from pipeline.models.autoencoder.blocks import Autoencoder
 
 SURE, NEAR = 0.99, 1.1  # the least mean of the largest probabilities; the most times the error of greedy selection
 
 
 class Selector(keras.layers.Layer):
-    """[B, D] -> [B, k]. The temperature falls from `first` to `last` in the first `steps` steps of training, and only there."""
+    """[B, D] -> [B, k], mixtures of pixels at a temperature, or without one a pixel each."""
 
-    def __init__(self, nodes: int, inputs: int, first: float, last: float, steps: int):
+    def __init__(self, nodes: int, inputs: int):
         super().__init__(dtype="float32")
-        self.first, self.fall, self.steps = first, last / first, steps
         self.logits_initializer = keras.initializers.GlorotNormal()
         self.logits = self.add_weight(name="logits", shape=(nodes, inputs), initializer=self.logits_initializer)
-        self.clock = self.add_weight(name="clock", shape=(), initializer="zeros", trainable=False)
 
-    def temperature(self):
-        return self.first * ops.power(self.fall, ops.minimum(self.clock / self.steps, 1.0))
-
-    def call(self, x, uniform=None, training=False):
-        if not training:
+    def call(self, x, uniform=None, temperature=None):
+        if temperature is None:
             return ops.take(x, ops.argmax(self.logits, axis=-1), axis=-1)
-        self.clock.assign_add(1.0)
-        gumbel = -ops.log(-ops.log(uniform))
-        m = ops.softmax((self.logits + gumbel) / self.temperature(), axis=-1)  # [B, k, D]
-        return ops.einsum("bkd,bd->bk", m, x)
+        return ops.einsum("bkd,bd->bk", relaxed(self.logits, uniform, temperature), x)
 
 
 def greedy(x: np.ndarray, k: int) -> list[int]:
@@ -81,7 +73,8 @@ class Model(Autoencoder):
         cooling: Count,
     ):
         super().__init__(spec)
-        self.select = Selector(latent, spec.dims, first, last, cooling)
+        self.select = Selector(latent, spec.dims)
+        self.first, self.fall, self.clock = first, last / first, nn.Clock(cooling)
         self.g = nn.decoder("dense", widths, latent, spec.shape, dropout)
 
     def training_noise(self, n: int, rng: np.random.Generator) -> dict:
@@ -89,7 +82,9 @@ class Model(Autoencoder):
 
     def encode(self, x, y=None, training=False, uniform=None):
         flat = ops.reshape(self.spec.scaled(x), (-1, self.spec.dims))
-        return self.select(flat, uniform, training=training)
+        if not training:
+            return self.select(flat)
+        return self.select(flat, uniform, self.first * ops.power(self.fall, self.clock(training=True)))
 
     def decoded(self, code, training=False):
         return self.g(code, training=training)

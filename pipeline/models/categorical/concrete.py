@@ -11,35 +11,15 @@ categorical distributions at all times, not that of the relaxed densities, so th
 training z is drawn: what is validated and selected is the bound of discrete codes.
 """
 
-import keras
 import numpy as np
 from keras import ops
 
+from pipeline import nn
 from pipeline.base import Count, Positive, generator
-from pipeline.distributions import uniforms
+from pipeline.distributions import relaxed, uniforms
 from pipeline.models.categorical.blocks import CategoricalLatent
 
 DRAWS, GAP = 50, 1.0  # of each image; nats
-
-
-def relaxed(logits, uniform, temperature):
-    """y [..., K] on the simplex; where it is largest is an exact draw of the categorical distribution."""
-    gumbel = -ops.log(-ops.log(uniform))
-    return ops.softmax((logits + gumbel) / temperature, axis=-1)
-
-
-class Temperature(keras.layers.Layer):
-    """Falls from `first` to `last` by the same factor in each of the first `steps` steps of training, and not outside it."""
-
-    def __init__(self, first: float, last: float, steps: int):
-        super().__init__(dtype="float32")
-        self.first, self.fall, self.steps = first, last / first, steps
-        self.clock = self.add_weight(name="clock", shape=(), initializer="zeros", trainable=False)
-
-    def call(self, training=False):
-        if training:
-            self.clock.assign_add(1.0)
-        return self.first * ops.power(self.fall, ops.minimum(self.clock / self.steps, 1.0))
 
 
 class Model(CategoricalLatent):
@@ -50,7 +30,11 @@ class Model(CategoricalLatent):
 
     def __init__(self, spec, *, first: Positive = 1.0, last: Positive = 0.5, cooling: Count, **network):
         super().__init__(spec, **network)
-        self.temperature = Temperature(first, last, cooling)
+        self.first, self.fall, self.clock = first, last / first, nn.Clock(cooling)
+
+    def temperature(self, training=False):
+        """Falls by the same factor in each of the first steps of training, and not outside it."""
+        return self.first * ops.power(self.fall, self.clock(training=training))
 
     def training_noise(self, n: int, rng: np.random.Generator) -> dict:
         return {**self.eps(n, rng), "gumbel": uniforms((n, self.sites, self.codes), rng)}

@@ -5,40 +5,18 @@ import math
 from abc import abstractmethod
 from typing import Annotated, Literal
 
-import keras
 import numpy as np
 from annotated_types import Ge, Le
 from keras import ops
 
-from pipeline import Refusal, backend
-from pipeline.base import Latent, NonNegative, Positive, Trainable, generator
+from pipeline import Refusal, backend, nn
+from pipeline.base import Count, Fraction, Latent, NonNegative, Positive, Trainable, generator
 from pipeline.distributions import kl_to_standard_normal, normal, standard_normal, uniforms
 from pipeline.likelihoods import LikelihoodName, Variance, named
 
 COLLAPSED = 0.1  # nats: a code that carries less says nothing of the image
 GATED = 50  # validation images on which a flow's Jacobians are looked at
 HELD = 0.5  # nats that a code may be off its capacity
-
-
-class Price(keras.layers.Layer):
-    """What the rate costs in training: beta rate, where beta rises linearly from 0 over the first `steps` steps; or, given a
-    capacity, beta |mean rate - capacity|, where the capacity rises so. Outside training it costs what it is."""
-
-    def __init__(self, beta: float, steps: int, capacity: float | None):
-        super().__init__(dtype="float32")
-        self.beta, self.steps, self.capacity = beta, steps, capacity
-        self.clock = self.add_weight(name="clock", shape=(), initializer="zeros", trainable=False)
-
-    def call(self, rate, training=False):
-        if not training:
-            return rate
-        risen = 1.0
-        if self.steps:
-            self.clock.assign_add(1.0)
-            risen = ops.minimum(self.clock / self.steps, 1.0)
-        if self.capacity is None:
-            return self.beta * (rate * risen)
-        return self.beta * ops.abs(ops.mean(rate) - self.capacity * risen) + ops.zeros_like(rate)
 
 
 class LatentModel(Trainable, Latent):
@@ -61,6 +39,7 @@ class LatentModel(Trainable, Latent):
     a baseline b_k is from Mnih & Rezende, ICML 2016, https://arxiv.org/abs/1602.06725; there it is one of the bound of iwae.
 
     latent: the dimension of z
+    encoder_widths: of the encoder, where it is to be another than the decoder mirrored; null: it is that
     objective: the bound that is climbed, and by which estimate of its gradient: elbo, sticking, score, iwae, or dreg
     draws: of z for each image of a batch
     beta: weight of the rate in training
@@ -73,10 +52,16 @@ class LatentModel(Trainable, Latent):
         self,
         spec,
         latent: int,
-        likelihood_name: LikelihoodName,
-        variance: Variance = "shared",
-        components: int = 5,
+        further: int = 0,
+        maps: int | None = None,
         *,
+        body: nn.Body,
+        widths: list[Count],
+        likelihood: LikelihoodName,
+        variance: Variance = "shared",
+        components: Count = 5,
+        dropout: Fraction = 0.0,
+        encoder_widths: list[Count] | None = None,
         objective: Literal["elbo", "sticking", "score", "iwae", "dreg"] = "elbo",
         draws: Annotated[int, Ge(1), Le(1000)] = 1,
         beta: Positive = 1.0,
@@ -84,10 +69,14 @@ class LatentModel(Trainable, Latent):
         free_bits: NonNegative = 0.0,
         capacity: NonNegative | None = None,
     ):
+        """The encoder says 2 d + `further` numbers; the decoder gives `maps`, or as many as the likelihood has parameters."""
         super().__init__(spec)
-        self.latent, self.likelihood_name, self.free_bits = latent, likelihood_name, free_bits
-        self.objective, self.draws = objective, draws
-        self.likelihood, self.price = named(likelihood_name, spec, variance, components), Price(beta, beta_warmup, capacity)
+        self.latent, self.likelihood_name, self.objective, self.draws = latent, likelihood, objective, draws
+        self.beta, self.free_bits, self.capacity, self.clock = beta, free_bits, capacity, nn.Clock(beta_warmup)
+        self.likelihood = named(likelihood, spec, variance, components)
+        down = widths if encoder_widths is None else encoder_widths
+        self.encoder = nn.encoder(body, down, spec.shape, 2 * latent + further, dropout)
+        self.decoder = nn.decoder(body, widths, latent, (*spec.shape[:2], maps or self.likelihood.outputs), dropout)
         if objective != "elbo" and (beta, beta_warmup, free_bits, capacity) != (1.0, 0, 0.0, None):
             raise Refusal(f"network.objective: {objective} goes without beta, beta_warmup, free_bits and capacity")
         if objective in ("sticking", "score", "dreg") and type(self).log_q is Latent.log_q:
@@ -97,9 +86,27 @@ class LatentModel(Trainable, Latent):
         if objective in ("iwae", "dreg") and draws == 1:
             raise Refusal(f"network.draws: {objective} of one draw is the elbo; write 2 or more")
 
-    @abstractmethod
+    def posterior(self, x, y=None, training=False):
+        d, made = self.latent, self.encoder(self.spec.scaled(x), training=training)
+        mean, log_var, further = ops.split(made, (d, 2 * d), axis=-1)
+        return {"mean": mean, "log_var": log_var, "further": further}
+
     def parameters(self, x, z, training=False):
         """Of p(x | z) [k B, H, W, outputs] for z [k B, d], k codes for each x [B, H, W, C], which not every decoder sees."""
+        return self.decoder(z, training=training)
+
+    def decode(self, code, y=None):
+        return self.likelihood.mean(self.decoder(code))
+
+    def sample(self, noise, y=None):
+        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])
+
+    def price(self, rate):
+        """What the rate [B] costs in training, beta times the rate, or times how far its mean is off the capacity."""
+        risen = self.clock(training=True)
+        if self.capacity is None:
+            return self.beta * risen * rate
+        return self.beta * ops.abs(ops.mean(rate) - self.capacity * risen) + ops.zeros_like(rate)
 
     def training_noise(self, n: int, rng: np.random.Generator) -> dict:
         """Leaves [n, ...], or [n, draws, ...] where there are several."""
@@ -120,7 +127,7 @@ class LatentModel(Trainable, Latent):
         if training and self.objective == "elbo":
             if self.free_bits:
                 rate = ops.sum(ops.maximum(ops.mean(rates, axis=(0, 1)), self.free_bits)) + ops.zeros_like(rate)
-            found["loss"] = distortion + self.price(rate, training=True)
+            found["loss"] = distortion + self.price(rate)
         if self.objective in ("iwae", "dreg"):
             bound = ops.logsumexp(log_p + self.log_prior(z) - log_q, axis=0) - math.log(self.draws)
             found |= {"loss": -bound, "tightening": -bound - found["loss"]}
@@ -159,9 +166,9 @@ class LatentModel(Trainable, Latent):
         """A capacity holds the code of test images, too."""
         from pipeline.gates import at_most
 
-        if self.price.capacity is None:
+        if self.capacity is None:
             return []
-        off = abs(self.mean_rate(np.asarray(images.test.x)) - self.price.capacity)
+        off = abs(self.mean_rate(np.asarray(images.test.x)) - self.capacity)
         return [at_most("|KL - capacity| of test images, nats", off, HELD)]
 
     def warnings(self, x):
@@ -192,12 +199,6 @@ class LatentModel(Trainable, Latent):
 class GaussianLatent(LatentModel):
     """q(z | x) = N(mu(x), diag s^2(x))."""
 
-    encoder: keras.layers.Layer
-
-    def posterior(self, x, y=None, training=False):
-        mean, log_var = ops.split(self.encoder(self.spec.scaled(x), training=training), 2, axis=-1)
-        return {"mean": mean, "log_var": log_var}
-
     def propose(self, q, eps, scale=1.0):
         log_var = q["log_var"] + ops.log(scale)
         z = q["mean"] + ops.exp(0.5 * log_var) * eps["z"]
@@ -214,21 +215,20 @@ class GaussianLatent(LatentModel):
         return self.posterior(x, y)["mean"]
 
 
-class FlowLatent(LatentModel):
+class FlowLatent(GaussianLatent):
     """z_0 ~ N(mu(x), diag s^2(x)), and z = flow(z_0): log q(z | x) = log q(z_0 | x) - log |det dz / dz_0|.
+    The mean of z has no formula: `encode` says where the flow takes the mean of z_0."""
 
-    Only its own draws can be scored. The mean of z has no formula: `encode` says where the flow takes the mean of z_0.
-    """
+    log_q, kl = Latent.log_q, Latent.kl  # only its own draws can be scored
 
     @abstractmethod
     def flow(self, z, q):
         """z of z_0 [k, B, d], and log |det dz / dz_0| [k, B]."""
 
     def propose(self, q, eps, scale=1.0):
-        """`scale` multiplies the variance of z_0."""
-        log_var = q["log_var"] + ops.log(scale)
-        z, log_det = self.flow(q["mean"] + ops.exp(0.5 * log_var) * eps["z"], q)
-        return z, standard_normal(eps["z"]) - 0.5 * ops.sum(log_var, axis=-1) - log_det
+        z, log_q = super().propose(q, eps, scale)  # of z_0, whose variance it is that is multiplied
+        z, log_det = self.flow(z, q)
+        return z, log_q - log_det
 
     def encode(self, x, y=None):
         q = self.posterior(x, y)
@@ -246,4 +246,5 @@ class FlowLatent(LatentModel):
         q, z = self.looked_at(images)
         expected = np.linalg.slogdet(jacobian(lambda z: self.flow(z, q)[0], z))[1]
         off = np.abs(np.asarray(self.flow(z, q)[1]) - expected).max()
-        return [at_most("log-determinant off that of automatic differentiation, nats", off, 1e-5)]
+        row = at_most("log-determinant off that of automatic differentiation, nats", off, 1e-5)
+        return [*super().gates(images), row]

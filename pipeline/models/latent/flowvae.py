@@ -18,9 +18,7 @@ from typing import Literal
 
 from keras import ops
 
-from pipeline import nn
-from pipeline.base import Count, Fraction
-from pipeline.likelihoods import LikelihoodName, Variance
+from pipeline.base import Count
 from pipeline.models.latent.blocks import FlowLatent
 
 SHIFT, TINY = math.log(math.e - 1.0), 1e-12  # softplus(SHIFT) = 1; a squared norm that may be divided by
@@ -56,45 +54,15 @@ class Model(FlowLatent):
     steps: K, how many flows follow one another
     """
 
-    def __init__(
-        self,
-        spec,
-        *,
-        latent: Count,
-        body: nn.Body,
-        widths: list[Count],
-        likelihood: LikelihoodName,
-        flow: Literal["planar", "radial"],
-        steps: Count,
-        variance: Variance = "shared",
-        components: Count = 5,
-        dropout: Fraction = 0.0,
-        **objective,
-    ):
-        super().__init__(spec, latent, likelihood, variance, components, **objective)
-        (height, width, _), numbers = spec.shape, 2 * latent + 1 if flow == "planar" else latent + 2
+    def __init__(self, spec, *, latent: Count, flow: Literal["planar", "radial"], steps: Count, **network):
+        numbers = 2 * latent + 1 if flow == "planar" else latent + 2
+        super().__init__(spec, latent, steps * numbers, **network)
         self.step, self.steps = planar if flow == "planar" else radial, steps
         self.size = latent**-0.5 if flow == "planar" else 1.0
-        self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent + steps * numbers, dropout)
-        self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
-
-    def posterior(self, x, y=None, training=False):
-        d, made = self.latent, self.encoder(self.spec.scaled(x), training=training)
-        flow = ops.reshape(made[..., 2 * d :] * self.size, (-1, self.steps, (made.shape[-1] - 2 * d) // self.steps))
-        return {"mean": made[..., :d], "log_var": made[..., d : 2 * d], "flow": flow}
 
     def flow(self, z, q):
         total = 0.0
-        for step in range(self.steps):
-            z, log_det = self.step(z, q["flow"][:, step])
+        for given in ops.split(q["further"] * self.size, self.steps, axis=-1):
+            z, log_det = self.step(z, given)
             total = total + log_det
         return z, total
-
-    def parameters(self, x, z, training=False):
-        return self.decoder(z, training=training)
-
-    def decode(self, code, y=None):
-        return self.likelihood.mean(self.decoder(code))
-
-    def sample(self, noise, y=None):
-        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])

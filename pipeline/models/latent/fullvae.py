@@ -12,43 +12,22 @@ The encoder's L' is divided by d, so that at first the posterior is nearly diago
 import numpy as np
 from keras import ops
 
-from pipeline import nn
-from pipeline.base import Count, Fraction, generator
+from pipeline.base import Count, generator
 from pipeline.distributions import standard_normal
-from pipeline.likelihoods import LikelihoodName, Variance
 from pipeline.models.latent.blocks import GaussianLatent
 
 GATED, DRAWS = 200, 100  # validation images, and draws for each, on which the correlations have to be worth something
 
 
 class Model(GaussianLatent):
-    def __init__(
-        self,
-        spec,
-        *,
-        latent: Count,
-        body: nn.Body,
-        widths: list[Count],
-        likelihood: LikelihoodName,
-        variance: Variance = "shared",
-        components: Count = 5,
-        dropout: Fraction = 0.0,
-        **objective,
-    ):
-        super().__init__(spec, latent, likelihood, variance, components, **objective)
-        height, width, _ = spec.shape
-        self.encoder = nn.encoder(body, widths, spec.shape, latent * (2 + latent), dropout)
-        self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
-
-    def posterior(self, x, y=None, training=False):
-        d, made = self.latent, self.encoder(self.spec.scaled(x), training=training)
-        lower = ops.reshape(made[..., 2 * d :], (-1, d, d)) / d
-        return {"mean": made[..., :d], "log_var": made[..., d : 2 * d], "lower": lower}
+    def __init__(self, spec, *, latent: Count, **network):
+        super().__init__(spec, latent, latent * latent, **network)
 
     def factor(self, q):
         """L [B, d, d]."""
-        deviation = ops.exp(0.5 * q["log_var"])[..., None]
-        return np.tri(self.latent, k=-1, dtype="float32") * q["lower"] + np.eye(self.latent, dtype="float32") * deviation
+        d, deviation = self.latent, ops.exp(0.5 * q["log_var"])[..., None]
+        lower = ops.reshape(q["further"], (-1, d, d)) / d
+        return np.tri(d, k=-1, dtype="float32") * lower + np.eye(d, dtype="float32") * deviation
 
     def propose(self, q, eps, scale=1.0):
         wide = ops.sqrt(ops.cast(scale, "float32"))
@@ -73,7 +52,7 @@ class Model(GaussianLatent):
         factor = self.factor(q)
         one = ops.broadcast_to(ops.eye(self.latent), ops.shape(factor))
         inverse = ops.linalg.solve_triangular(factor, one, lower=True)
-        return q | {"log_var": -ops.log(ops.sum(ops.square(inverse), axis=-2)), "lower": ops.zeros_like(factor)}
+        return q | {"log_var": -ops.log(ops.sum(ops.square(inverse), axis=-2)), "further": ops.zeros_like(q["further"])}
 
     def gates(self, images):
         """The bound with these correlations less the bound without them, on the same noise: less two standard errors."""
@@ -84,13 +63,5 @@ class Model(GaussianLatent):
         q = self.posterior(x)
         worth = np.asarray(self.weigh(x, q, eps) - self.weigh(x, self.independent(q), eps)).mean(axis=0)
         least = worth.mean() - 2.0 * worth.std(ddof=1) / len(x) ** 0.5
-        return [at_least("nats that the posterior's correlations are worth, at least", least, 0.0)]
-
-    def parameters(self, x, z, training=False):
-        return self.decoder(z, training=training)
-
-    def decode(self, code, y=None):
-        return self.likelihood.mean(self.decoder(code))
-
-    def sample(self, noise, y=None):
-        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])
+        row = at_least("nats that the posterior's correlations are worth, at least", least, 0.0)
+        return [*super().gates(images), row]

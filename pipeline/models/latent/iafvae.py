@@ -15,9 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from pipeline import nn
-from pipeline.base import Count, Fraction
-from pipeline.likelihoods import LikelihoodName, Variance
+from pipeline.base import Count
 from pipeline.models.latent.blocks import FlowLatent
 
 BIAS = 1.5
@@ -64,36 +62,14 @@ class Model(FlowLatent):
     context: numbers of h
     """
 
-    def __init__(
-        self,
-        spec,
-        *,
-        latent: Count,
-        body: nn.Body,
-        widths: list[Count],
-        likelihood: LikelihoodName,
-        steps: Count,
-        hidden: list[Count],
-        context: Count,
-        variance: Variance = "shared",
-        components: Count = 5,
-        dropout: Fraction = 0.0,
-        **objective,
-    ):
-        super().__init__(spec, latent, likelihood, variance, components, **objective)
-        height, width, _ = spec.shape
-        self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent + context, dropout)
+    def __init__(self, spec, *, latent: Count, steps: Count, hidden: list[Count], context: Count, **network):
+        super().__init__(spec, latent, context, **network)
         self.steps = [Step(latent, hidden) for _ in range(steps)]
-        self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
-
-    def posterior(self, x, y=None, training=False):
-        d, made = self.latent, self.encoder(self.spec.scaled(x), training=training)
-        return {"mean": made[..., :d], "log_var": made[..., d : 2 * d], "context": made[..., 2 * d :]}
 
     def flow(self, z, q):
         total = 0.0
         for step in self.steps:
-            z, log_gate = step(z, q["context"])
+            z, log_gate = step(z, q["further"])
             z, total = ops.flip(z, axis=-1), total + ops.sum(log_gate, axis=-1)
         return z, total
 
@@ -103,15 +79,6 @@ class Model(FlowLatent):
 
         (q, z), above = self.looked_at(images), []
         for step in self.steps:
-            above.append(np.abs(np.triu(jacobian(lambda z, step=step: step(z, q["context"])[0], z), 1)).max())
-            z = ops.flip(step(z, q["context"])[0], axis=-1)
+            above.append(np.abs(np.triu(jacobian(lambda z, step=step: step(z, q["further"])[0], z), 1)).max())
+            z = ops.flip(step(z, q["further"])[0], axis=-1)
         return [*super().gates(images), at_most("a step's Jacobian: largest entry above the diagonal", max(above), 0.0)]
-
-    def parameters(self, x, z, training=False):
-        return self.decoder(z, training=training)
-
-    def decode(self, code, y=None):
-        return self.likelihood.mean(self.decoder(code))
-
-    def sample(self, noise, y=None):
-        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])

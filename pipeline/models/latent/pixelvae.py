@@ -22,12 +22,10 @@ import numpy as np
 from annotated_types import Ge, Le
 from keras import ops
 
-from pipeline import nn
 from pipeline.base import Count, Fraction, generator
 from pipeline.causal.network import Network, Pixels
 from pipeline.causal.stacks import StackName
 from pipeline.distributions import uniforms
-from pipeline.likelihoods import LikelihoodName
 from pipeline.models.latent.blocks import GaussianLatent
 
 DRAWN = 16
@@ -52,25 +50,19 @@ class Model(GaussianLatent):
         spec,
         *,
         latent: Count,
-        body: nn.Body,
-        widths: list[Count],
         depth: Count,
         stack: StackName,
         features: Count,
         layers: Count,
         kernel: Annotated[int, Ge(3), Le(99)],
-        likelihood: LikelihoodName,
-        components: Count = 5,
         dropout: Fraction = 0.0,
         enters: Literal["every layer", "first layer"] = "every layer",
-        **objective,
+        **network,
     ):
-        super().__init__(spec, latent, likelihood, "shared", components, **objective)
+        super().__init__(spec, latent, maps=depth, dropout=dropout, **network)
         self.held = enters == "every layer" or self.free_bits > 0  # something keeps z from emptying
         sizes = {"features": features, "layers": layers, "kernel": kernel, "dropout": dropout, "condition": depth}
         sizes["told"] = layers if enters == "every layer" else 1
-        self.encoder = nn.encoder(body, widths, spec.shape, 2 * latent, dropout)
-        self.decoder = nn.decoder(body, widths, latent, (*spec.shape[:2], depth), dropout)
         self.network = Network(spec, Pixels(spec), self.likelihood, stack=stack, **sizes)
 
     def parameters(self, x, z, training=False):

@@ -10,42 +10,13 @@ D. J. Rezende, S. Mohamed and D. Wierstra, ICML 2014, https://arxiv.org/abs/1401
 
 import numpy as np
 
-from pipeline import nn
-from pipeline.base import Count, Fraction
-from pipeline.likelihoods import LikelihoodName, Variance
+from pipeline.base import Count
 from pipeline.models.latent.blocks import GaussianLatent
 
 
 class Model(GaussianLatent):
-    """encoder_widths: of the encoder, where it is to be another than the decoder mirrored; null: it is that"""
-
-    def __init__(
-        self,
-        spec,
-        *,
-        latent: Count,
-        body: nn.Body,
-        widths: list[Count],
-        likelihood: LikelihoodName,
-        variance: Variance = "shared",
-        components: Count = 5,
-        dropout: Fraction = 0.0,
-        encoder_widths: list[Count] | None = None,
-        **objective,
-    ):
-        super().__init__(spec, latent, likelihood, variance, components, **objective)
-        height, width, _ = spec.shape
-        self.encoder = nn.encoder(body, widths if encoder_widths is None else encoder_widths, spec.shape, 2 * latent, dropout)
-        self.decoder = nn.decoder(body, widths, latent, (height, width, self.likelihood.outputs), dropout)
-
-    def parameters(self, x, z, training=False):
-        return self.decoder(z, training=training)
-
-    def decode(self, code, y=None):
-        return self.likelihood.mean(self.decoder(code))
-
-    def sample(self, noise, y=None):
-        return self.likelihood.sample(self.decoder(self.prior(noise)), noise["x"])
+    def __init__(self, spec, *, latent: Count, **network):
+        super().__init__(spec, latent, **network)
 
     def gates(self, images):
         """And does bits-back coding give the images back, for what the bound says they cost?"""
