@@ -138,7 +138,7 @@ def test_its_gates_tell_a_hot_relaxation_and_unused_codes():
     assert hot["value"] > 8 * error
     assert not hot["passed"]
     assert used["value"] == pytest.approx(model.perplexity(x) / 3)
-    model.encoder.weights[-1].assign([9.0, 0.0, 0.0])
+    model.encoder.weights[-1].assign([99.0, 0.0, 0.0])
     assert model.gates(images)[1] == used | {"value": pytest.approx(1 / 3), "passed": False}
 
 
