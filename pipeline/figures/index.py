@@ -223,8 +223,9 @@ def differences(names: list[str], likelihoods: dict[str, pd.DataFrame]) -> dict[
     return out
 
 
-def flagged(names: list[str], evidence: dict[str, dict]) -> str:
-    return "; ".join(f"**{name}** is flagged: {evidence[name]['flags']}" for name in names if evidence[name]["flags"])
+def flagged(names: list[str], evidence: dict[str, dict]) -> list[dict]:
+    """What a reader has to know of a run, one by one."""
+    return [{"run": link(name, f"{name}.html"), "flags": words} for name in names if (words := evidence[name]["flags"])]
 
 
 def leftovers(root: Path, runs: dict) -> list[str]:
