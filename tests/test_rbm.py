@@ -21,7 +21,7 @@ def rbm(shape=(3, 3, 1), scale=0.7, **network):
     spec = {"shape": list(shape), "levels": 2, "classes": None}
     chosen = {"hidden": HIDDEN, "steps": 2, "sample_steps": 60} | network
     model = small.perturbed(models.build("energy", "rbm", spec, chosen, 0), 0, scale)
-    model.couplings.alone.assign(generator(1).standard_normal(model.spec.dims))
+    model.machine.alone.assign(generator(1).standard_normal(model.spec.dims))
     return model
 
 
@@ -31,7 +31,7 @@ def states(n: int) -> np.ndarray:
 
 def joint(model, t: float = 1.0) -> np.ndarray:
     """-E(x, h) of all x and all h, term by term: [2^pixels, 2^hidden]."""
-    units = model.couplings
+    units = model.machine
     kernel, b, c, a = (np.asarray(each, "float64") for each in (units.kernel, units.pixel_bias, units.hidden_bias, units.alone))
     x, h = states(len(b)), states(len(c))
     return (1 - t) * (x @ a)[:, None] + t * (x @ kernel @ h.T + (x @ b)[:, None] + h @ c)
@@ -67,7 +67,7 @@ def test_energy_and_log_z_are_the_sums_over_hidden_units_and_images():
     table = joint(model)
     np.testing.assert_allclose(model.energy(all_images(model)), -logsumexp(table, axis=1), rtol=1e-5, atol=1e-5)
     assert float(model.log_z()) == pytest.approx(logsumexp(table), rel=1e-6)
-    np.testing.assert_allclose(model.couplings.log_sums(model.states), logsumexp(table, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(model.machine.log_sums(model.states), logsumexp(table, axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("t", [0.0, 0.4, 1.0])
@@ -76,9 +76,9 @@ def test_conditionals_are_those_of_the_joint_distribution_at_any_temperature(t):
     p = np.exp(joint(model, t) - logsumexp(joint(model, t)))
     x, h = states(9), states(HIDDEN)
     told_x, told_h = x.astype("float32"), h.astype("float32")
-    np.testing.assert_allclose(expit(model.couplings.to_hidden(told_x, t)), p @ h / p.sum(axis=1)[:, None], atol=1e-5)
-    np.testing.assert_allclose(expit(model.couplings.to_pixels(told_h, t)), p.T @ x / p.sum(axis=0)[:, None], atol=1e-5)
-    energy = np.asarray(model.couplings.energy(told_x, t), "float64")
+    np.testing.assert_allclose(expit(model.machine.to_hidden(told_x, t)), p @ h / p.sum(axis=1)[:, None], atol=1e-5)
+    np.testing.assert_allclose(expit(model.machine.to_pixels(told_h, t)), p.T @ x / p.sum(axis=0)[:, None], atol=1e-5)
+    energy = np.asarray(model.machine.energy(told_x, t), "float64")
     np.testing.assert_allclose(energy, -logsumexp(joint(model, t), axis=1), rtol=1e-5, atol=1e-5)
 
 
@@ -91,7 +91,7 @@ def test_a_step_draws_hidden_units_and_then_pixels_given_them():
     x = np.repeat(states(9)[at : at + 1], n, axis=0).astype("float32")
     rng = generator(3)
     eps = {"h": rng.random((n, HIDDEN), "float32"), "x": rng.random((n, 9), "float32")}
-    counts = np.bincount((np.asarray(model.couplings.step(x, eps)) @ 2 ** np.arange(9)).astype(int), minlength=512)
+    counts = np.bincount((np.asarray(model.machine.step(x, eps)) @ 2 ** np.arange(9)).astype(int), minlength=512)
     assert np.abs(counts - n * exact).max() < 5 * np.sqrt(n * exact.max())
     assert np.abs(counts / n - exact).sum() < 0.1 < np.abs(exact - p.sum(axis=1)).sum()
 
@@ -121,13 +121,13 @@ def test_annealing_is_right_with_many_temperatures_and_errs_to_its_side_with_few
     model = rbm(scale=1.5)
     exact = logsumexp(joint(model)) - logsumexp(joint(model, 0.0))
     rng = generator(6)
-    first = expit(np.asarray(model.couplings.alone, "float64"))
+    first = expit(np.asarray(model.machine.alone, "float64"))
 
     def both(chains: int, temperatures: int) -> tuple[float, float]:
         start = (rng.random((chains, 9)) < first).astype("float32")
         up = np.linspace(0, 1, temperatures)
         ends = model.drawn(chains, rng)
-        return model.couplings.annealed(start, up, rng), -model.couplings.annealed(ends, up[::-1], rng)
+        return model.machine.annealed(start, up, rng), -model.machine.annealed(ends, up[::-1], rng)
 
     assert both(2000, 60) == (pytest.approx(exact, abs=0.05), pytest.approx(exact, abs=0.05))
     few = np.array([both(1, 3) for _ in range(200)])
@@ -142,7 +142,7 @@ def test_it_begins_as_independent_pixels():
     x = small.images(model, 40)
     x[:, 0, 0] = 1  # a pixel that is always set leaves the other level half a count
     model.adapt(x, None, generator(0))
-    model.couplings.kernel.assign(np.zeros((9, 2)))
+    model.machine.kernel.assign(np.zeros((9, 2)))
     share = (x.reshape(40, -1).sum(axis=0) + 0.5) / 41
     expected = np.where(x.reshape(40, -1) == 1, np.log(share), np.log1p(-share)).sum(axis=1)
     np.testing.assert_allclose(model.log_prob(x), expected, rtol=1e-5)
@@ -153,7 +153,7 @@ def test_its_gates_pass_and_each_can_fail(monkeypatch):
     x = np.asarray(model.drawn(300, generator(7))).reshape(-1, 3, 3, 1).astype("uint8")
     images = Images(Split(x), Split(x), Split(x), levels=2)
     unlikely = Split(all_images(model)[np.argsort(model.log_prob(all_images(model)))[:3]])
-    monkeypatch.setattr("pipeline.models.energy.rbm.TEMPERATURES", 100)
+    model.temperatures = 100
 
     def passed(images=images) -> list[bool]:
         return [row["passed"] for row in model.gates(images)]
@@ -170,5 +170,5 @@ def test_its_gates_pass_and_each_can_fail(monkeypatch):
 
 def test_other_images_than_binary_ones_are_refused():
     spec = {"shape": [3, 3, 1], "levels": 17, "classes": None}
-    with pytest.raises(Refusal, match="network: an RBM wants binary images, these have 17 levels"):
+    with pytest.raises(Refusal, match="network: an energy model wants binary images, these have 17 levels"):
         models.build("energy", "rbm", spec, {"hidden": 2, "steps": 1, "sample_steps": 1}, 0)

@@ -12,99 +12,72 @@ from independent pixels, exp(a'x), through (1 - t) (-a'x) + t E(x, h) to t = 1; 
 
 from typing import Annotated
 
+import keras
 import numpy as np
 from annotated_types import Ge, Le
 from keras import ops
 
-from pipeline import Refusal
-from pipeline.base import Count, Exact, generator
 from pipeline.distributions import uniforms
-from pipeline.models.energy.blocks import Couplings, EnergyModel
-
-CHAINS, TEMPERATURES, DRAWS = 256, 1000, 1000  # of the gates
+from pipeline.models.energy.blocks import EnergyModel, Machine
 
 
-class Model(EnergyModel, Exact):
-    """hidden: units that no image shows; log p(x) is a sum over their 2^hidden states
-    steps: of the Markov chains of training
-    sample_steps: of those whose ends are samples
-    """
+class Couplings(Machine):
+    """E(x, h) at an inverse temperature; h is [B, hidden]."""
 
-    likelihood_name = "boltzmann"
+    def __init__(self, pixels: int, hidden: int):
+        super().__init__(pixels)
+        self.hidden, self.kernel_initializer = hidden, keras.initializers.RandomNormal(stddev=0.01)
+        self.kernel = self.add_weight(name="kernel", shape=(pixels, hidden), initializer=self.kernel_initializer)
+        self.pixel_bias = self.add_weight(name="pixel_bias", shape=(pixels,), initializer="zeros")
+        self.hidden_bias = self.add_weight(name="hidden_bias", shape=(hidden,), initializer="zeros")
 
-    def __init__(self, spec, *, hidden: Annotated[int, Ge(1), Le(16)], steps: Count, sample_steps: Count):
-        super().__init__(spec)
-        if spec.levels != 2:
-            raise Refusal(f"network: an RBM wants binary images, these have {spec.levels or 'no'} levels")
-        self.hidden, self.steps, self.sample_steps = hidden, steps, sample_steps
-        self.couplings = Couplings(spec.dims, hidden)
+    def to_hidden(self, x, t=1.0):
+        """Logits of p(h_j = 1 | x)."""
+        return t * (ops.matmul(x, self.kernel) + self.hidden_bias)
+
+    def to_pixels(self, h, t=1.0):
+        """Logits of p(x_i = 1 | h)."""
+        return (1.0 - t) * self.alone + t * (ops.matmul(h, ops.transpose(self.kernel)) + self.pixel_bias)
+
+    def energy(self, x, t=1.0):
+        """E(x) = -log sum_h exp(-E(x, h))  [B]."""
+        field = (1.0 - t) * self.alone + t * self.pixel_bias
+        return -ops.sum(x * field, axis=-1) - ops.sum(ops.softplus(self.to_hidden(x, t)), axis=-1)
+
+    def log_sums(self, h):
+        """log sum_x exp(-E(x, h)) at t = 1  [B]."""
+        return ops.sum(h * self.hidden_bias, axis=-1) + ops.sum(ops.softplus(self.to_pixels(h)), axis=-1)
+
+    def step(self, x, eps: dict, t=1.0):
+        """x -> h -> x."""
+        h = ops.cast(eps["h"] < ops.sigmoid(self.to_hidden(x, t)), "float32")
+        return ops.cast(eps["x"] < ops.sigmoid(self.to_pixels(h, t)), "float32")
+
+    def shapes(self):
+        return {"h": (self.hidden,), "x": (self.pixels,)}
+
+    def log_z_alone(self):
+        """Hidden units are fair coins there."""
+        return super().log_z_alone() + float(self.hidden * np.log(2.0))
+
+
+class Model(EnergyModel):
+    """hidden: units that no image shows; log p(x) is a sum over their 2^hidden states"""
+
+    def __init__(self, spec, *, hidden: Annotated[int, Ge(1), Le(16)], **chains):
+        super().__init__(spec, Couplings(spec.dims, hidden), **chains)
         self.states = (np.arange(2**hidden)[:, None] >> np.arange(hidden) & 1).astype("float32")
 
     def adapt(self, x, y, rng):
-        """Begins with independent pixels, half a count added for either level."""
-        share = (x.reshape(len(x), -1).sum(axis=0, dtype="float64") + 0.5) / (len(x) + 1)
-        self.couplings.alone.assign(np.log(share / (1 - share)))
-        self.couplings.pixel_bias.assign(np.log(share / (1 - share)))
-
-    def flat(self, x):
-        return ops.reshape(ops.cast(x, "float32"), (-1, self.spec.dims))
-
-    def energy(self, x):
-        return self.couplings.energy(self.flat(x))
+        """Begins with independent pixels."""
+        super().adapt(x, y, rng)
+        self.machine.pixel_bias.assign(self.machine.alone)
 
     def log_z(self):
-        return ops.logsumexp(self.couplings.log_sums(ops.convert_to_tensor(self.states)))
+        return ops.logsumexp(self.machine.log_sums(ops.convert_to_tensor(self.states)))
 
-    def log_prob(self, x, y=None):
-        return -self.energy(x) - self.log_z()
-
-    def terms(self, x, eps, y=None, training=False):
-        return {"loss": self.contrast(x, eps) if training else -self.log_prob(x)}
-
-    def training_noise(self, n, rng):
-        return {"h": uniforms((n, self.steps, self.hidden), rng), "x": uniforms((n, self.steps, self.spec.dims), rng)}
-
-    def chain(self, x, eps):
-        def step(i, x):
-            return self.couplings.step(x, {name: leaf[:, i] for name, leaf in eps.items()})
-
-        return ops.fori_loop(0, eps["h"].shape[1], step, self.flat(x))
-
-    def noise(self, n, rng):
-        """`first` decides the pixels that a chain begins with, independent ones."""
-        shapes = {"h": (self.sample_steps, self.hidden), "x": (self.sample_steps, self.spec.dims), "first": (self.spec.dims,)}
-        return {name: uniforms((n, *shape), rng) for name, shape in shapes.items()}
-
-    def sample(self, noise, y=None):
-        first = noise["first"] < ops.sigmoid(self.couplings.alone)
-        end = self.chain(first, {name: noise[name] for name in ("h", "x")})
-        return ops.reshape(ops.cast(end, "uint8"), (-1, *self.spec.shape))
-
-    def drawn(self, n: int, rng: np.random.Generator):
-        """x ~ p(x), flat, without a chain: h by the sum of its terms, then x given h."""
-        log_p = np.asarray(self.couplings.log_sums(self.states), "float64")
+    def drawn(self, n, rng):
+        """h by the sum of its terms, then x given h."""
+        log_p = np.asarray(self.machine.log_sums(self.states), "float64")
         h = self.states[rng.choice(len(log_p), n, p=np.exp(log_p - np.logaddexp.reduce(log_p)))]
-        return ops.cast(uniforms((n, self.spec.dims), rng) < ops.sigmoid(self.couplings.to_pixels(h)), "float32")
-
-    def gates(self, images):
-        """Is its Z what annealing finds from either side, its p(x) better than independent pixels, its chain long enough?"""
-        from pipeline.gates import at_least, at_most
-
-        rng, alone = generator(0, "annealing"), ops.convert_to_tensor(self.couplings.alone)
-        first = float(self.hidden * np.log(2.0) + ops.sum(ops.softplus(alone)))  # log Z at t = 0
-        start = ops.cast(uniforms((CHAINS, self.spec.dims), rng) < ops.sigmoid(alone), "float32")
-        up, log_z = np.linspace(0.0, 1.0, TEMPERATURES), float(self.log_z())
-        low = first + self.couplings.annealed(start, up, rng)
-        high = first - self.couplings.annealed(self.drawn(CHAINS, rng), up[::-1], rng)
-        x = self.flat(images.test.x)
-        independent = ops.sum(x * alone - ops.softplus(alone), axis=-1)
-        gain = float(ops.mean(self.log_prob(x) - independent))
-        chains, draws = self.sample(self.noise(DRAWS, rng)), self.drawn(DRAWS, rng)
-        one, other = (np.asarray(self.energy(each), "float64") for each in (chains, draws))
-        apart = abs(one.mean() - other.mean()) / np.sqrt((one.var() + other.var()) / DRAWS)
-        return [
-            at_most("annealed up, log Z (too low in expectation, so log p too high) is off by, nats", abs(low - log_z), 0.1),
-            at_most("annealed down from exact draws, log Z (too high in expectation) is off by, nats", abs(high - log_z), 0.1),
-            at_least("log p of test images above that of independent pixels, nats", gain, 0.0),
-            at_most("energy of the chains' ends against exact draws, standard errors", apart, 4.0),
-        ]
+        return ops.cast(uniforms((n, self.spec.dims), rng) < ops.sigmoid(self.machine.to_pixels(h)), "float32")
