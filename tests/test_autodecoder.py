@@ -49,18 +49,18 @@ def test_the_search_ends_in_the_same_error_wherever_it_begins_and_moves_no_weigh
 
 def test_the_gradient_is_that_of_the_minimum():
     """Along the bias, of a decoder whose code follows: d/db min_z = -2 (x - g(z)), by the envelope theorem."""
-    model = decoder()
+    model = decoder(steps=60)
     x = small.images(model, 20)
     bias = model.g.weights[1]
     at, step, found = np.array(bias), 0.01, []
     residual = (x - np.asarray(model.decode(model.encode(x)))).reshape(20, -1)
-    for i in range(3):
+    for i in range(2):
         ends = []
         for sign in (1, -1):
             bias.assign(at + sign * step * np.eye(6, dtype="float32")[i])
             ends.append(float(np.mean(np.asarray(model.terms(x, {})["loss"], "float64"))))
         found.append((ends[0] - ends[1]) / (2 * step))
-    np.testing.assert_allclose(found, -2 * residual.mean(axis=0)[:3], atol=5e-3)
+    np.testing.assert_allclose(found, -2 * residual.mean(axis=0)[:2], atol=5e-3)
 
 
 def test_a_trained_linear_decoder_spans_the_principal_subspace():
