@@ -1,5 +1,5 @@
 """What autoregressive models share: p(x) as a mean over the classes where the model was trained given the class; and binary
-pixels one after the other, each told by a number of what came before."""
+pixels one after the other, each told by a number of what came before. And LSTMs over the rows or diagonals of an image."""
 
 from abc import abstractmethod
 
@@ -141,3 +141,81 @@ class BinaryChain(Trainable, Autoregressive):
 
         found = ops.fori_loop(0, dims, step, self.flat(x) * given)
         return ops.cast(ops.reshape(found, (-1, *self.spec.shape)), "uint8")
+
+
+class States(keras.layers.Layer):
+    """The LSTMs of pixelrnn.py: from what an image adds to the gates at each step, T times [G, N, B, 4F], to h [T, G, N, B, F].
+
+    G of them beside each other, each of N cells; to one come its last state, those of `before` cells before it, `after` behind.
+    """
+
+    def __init__(self, groups: int, features: int, before: int, after: int):
+        super().__init__(dtype="float32")
+        self.features, self.reach = features, (before, after)
+        inputs = (before + 1 + after) * features
+        limit = (6.0 / (inputs + features)) ** 0.5  # Glorot's, over one gate
+        self.kernel_initializer = keras.initializers.RandomUniform(-limit, limit)
+        self.kernel = self.add_weight(name="kernel", shape=(groups, inputs, 4 * features), initializer=self.kernel_initializer)
+
+    def call(self, steps):
+        groups, cells, batch, _ = ops.shape(steps[0])
+        h = c = ops.zeros((groups, cells, batch, self.features))
+        found = []
+        for step in steps:
+            padded = ops.pad(h, ((0, 0), self.reach, (0, 0), (0, 0)))
+            near = ops.concatenate([padded[:, n : n + cells] for n in range(sum(self.reach) + 1)], axis=-1)
+            told = ops.matmul(ops.reshape(near, (groups, -1, near.shape[-1])), self.kernel)
+            o, f, i, g = ops.split(step + ops.reshape(told, ops.shape(step)), 4, axis=-1)
+            c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+            h = ops.sigmoid(o) * ops.tanh(c)
+            found.append(h)
+        return ops.stack(found)
+
+
+class Row(keras.layers.Layer):
+    """[B, H, W, .] -> [B, H, W, F], row after row."""
+
+    def __init__(self, features: int, reach: int):
+        super().__init__(dtype="float32")
+        self.reach = reach
+        self.inputs = keras.layers.Conv2D(4 * features, (1, reach + 1), dtype="float32")  # K_is, needs no mask
+        self.states = States(1, features, reach, reach)
+
+    def call(self, u):
+        steps = self.inputs(ops.pad(u, ((0, 0), (0, 0), (self.reach, 0), (0, 0))))
+        h = self.states(ops.unstack(ops.transpose(steps, (1, 2, 0, 3))[:, None], axis=0))
+        return ops.transpose(h[:, 0], (2, 0, 1, 3))
+
+
+def skew(rows):
+    """[..., H, W, D] -> [..., H, W + H - 1, D]: each row starts one place further right than that above; nought elsewhere."""
+    *leading, height, width, depth = ops.shape(rows)
+    flat = ops.reshape(ops.pad(rows, ((0, 0),) * len(leading) + ((0, 0), (0, height), (0, 0))), (*leading, -1, depth))
+    return ops.reshape(flat[..., :-height, :], (*leading, height, width + height - 1, depth))
+
+
+def unskew(rows):
+    *leading, height, length, depth = ops.shape(rows)
+    flat = ops.pad(ops.reshape(rows, (*leading, -1, depth)), ((0, 0),) * len(leading) + ((0, height), (0, 0)))
+    return ops.reshape(flat, (*leading, height, length + 1, depth))[..., : length + 1 - height, :]
+
+
+def from_above(rows):
+    """[B, H, W, D], each row where that below it was."""
+    return ops.pad(rows[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
+
+
+class Diagonal(keras.layers.Layer):
+    """[B, H, W, .] -> [B, H, W, F], diagonal after diagonal. Left of the image a state is nought: nothing has reached it."""
+
+    def __init__(self, features: int):
+        super().__init__(dtype="float32")
+        self.inputs = keras.layers.Dense(8 * features, dtype="float32")
+        self.states = States(2, features, 1, 0)
+
+    def call(self, u):
+        left, right = ops.split(self.inputs(u), 2, axis=-1)
+        steps = skew(ops.stack([left, ops.flip(right, axis=2)]))
+        h = self.states(ops.unstack(ops.transpose(steps, (3, 0, 2, 1, 4)), axis=0))
+        left, right = ops.unstack(unskew(ops.transpose(h, (1, 3, 2, 0, 4))), axis=0)
+        return left + from_above(ops.flip(right, axis=2))
