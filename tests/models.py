@@ -62,6 +62,8 @@ def spec(data: dict, side: int = 4) -> dict:
         return {"shape": shape, "levels": 256, "classes": 10}
     if data["source"] == "sprites":
         return {"shape": shape, "levels": 2, "classes": 3}
+    if data["source"] == "ring":
+        return {"shape": shape, "levels": None, "classes": 8}
     if data["source"] in ("blindspot", "mesh"):
         return {"shape": shape, "levels": 2, "classes": None}
     return {"shape": shape, "levels": data["levels"], "classes": None}
