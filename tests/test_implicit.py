@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gradients import gradient
 from keras import ops
-from scipy.stats import kstest
+from pairs import by_pairs
 
 from pipeline import models, quality
 from pipeline.base import Density, Samples, generator
@@ -48,70 +48,6 @@ def gradients(model, loss, of: list) -> list[np.ndarray]:
         return gradient(total, np.array(weight))
 
     return [by(weight) for weight in of]
-
-
-# The distance of two sets
-
-
-def kernel(a, b) -> float:
-    """Term by term, of two points."""
-    c = 2.0 * len(a)
-    return sum(s * c / (s * c + np.sum((a - b) ** 2)) for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0))
-
-
-def by_pairs(a, b) -> float:
-    n = len(a)
-    pairs = [(i, j) for i in range(n) for j in range(n)]
-    inside = np.mean([kernel(a[i], a[j]) + kernel(b[i], b[j]) for i, j in pairs if i != j])
-    return inside - 2.0 * np.mean([kernel(a[i], b[j]) for i, j in pairs])
-
-
-def distances(shift: float, n: int, count: int, d: int = 2) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    pairs = rng.standard_normal((count, 2, n, d)).astype("float32")
-    pairs[:, 1, :, 0] += shift
-    return np.array([float(blocks.squared_mmd(a, b)) for a, b in pairs])
-
-
-def test_the_distance_is_its_sum_over_pairs(rng):
-    a, b = rng.standard_normal((2, 7, 3)).astype("float32")
-    assert float(blocks.squared_mmd(a, b)) == pytest.approx(by_pairs(a, b + 0.0), abs=1e-5)
-    assert float(blocks.squared_mmd(a, b + 2)) == pytest.approx(by_pairs(a, b + 2), rel=1e-4)
-    assert by_pairs(a, b + 2) > 1
-    assert np.isfinite(float(blocks.squared_mmd(a[:1], b[:1])))
-
-
-def test_the_distance_is_unbiased_where_there_is_none_and_sees_a_shift():
-    for n in (3, 20):  # a biased one would be larger, the smaller the sets
-        found = distances(0.0, n, 150)
-        assert abs(found.mean()) < 3 * found.std() / np.sqrt(len(found))
-    same, shifted = distances(0.0, 50, 60), distances(1.0, 50, 60)
-    assert np.mean(shifted > np.quantile(same, 0.95)) > 0.9
-
-
-def test_the_share_of_permutations_is_uniform_where_codes_are_like_the_prior_and_small_where_not(monkeypatch):
-    monkeypatch.setattr(blocks, "PERMUTATIONS", 99)
-    rng = np.random.default_rng(0)
-    shares = [blocks.share_further(*rng.standard_normal((2, 20, 2)), generator(i)) for i in range(150)]
-    assert kstest(shares, "uniform").pvalue > 0.01
-    a, b = rng.standard_normal((2, 60, 2))
-    assert blocks.share_further(a, b + np.array([0.9, 0.0]), generator(0)) == 0.01
-    assert blocks.share_further(a, 0.4 * b, generator(0)) == 0.01
-
-
-def test_the_permutation_test_asks_for_the_distance_that_is_trained(rng, monkeypatch):
-    """Its first division is the one that was given, and no other can be nearer than the nearest of all."""
-    seen = []
-    monkeypatch.setattr(blocks, "PERMUTATIONS", 3)
-
-    class Same:
-        def permutation(self, n):
-            seen.append(n)
-            return np.arange(n)
-
-    a, b = rng.standard_normal((2, 10, 2))
-    assert blocks.share_further(a, b, Same()) == 1.0
-    assert seen == [20, 20, 20]
 
 
 # The critic and its rival
