@@ -36,8 +36,7 @@ def share_further(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> flo
     """The share of random divisions of all draws in two halves that are as far apart as a and b [n, d] are: uniform on (0, 1)
     where both are from one distribution, and near 0 where they are not."""
     both, n = np.concatenate([a, b]).astype("float32"), len(a)
-    gram = np.asarray(multiquadratics(both, both), "float64")
-    np.fill_diagonal(gram, 0.0)
+    gram = np.asarray(multiquadratics(both, both), "float64")  # whose diagonal adds the same to every division
 
     def distance(order: np.ndarray) -> float:
         first = np.isin(np.arange(2 * n), order[:n]).astype(float)
