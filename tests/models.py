@@ -62,6 +62,8 @@ def spec(data: dict, side: int = 4) -> dict:
         return {"shape": shape, "levels": 256, "classes": 10}
     if data["source"] == "sprites":
         return {"shape": shape, "levels": 2, "classes": 3}
+    if data["source"] == "ring":
+        return {"shape": shape, "levels": None, "classes": 8}
     if data["source"] in ("blindspot", "mesh"):
         return {"shape": shape, "levels": 2, "classes": None}
     return {"shape": shape, "levels": data["levels"], "classes": None}
@@ -104,3 +106,14 @@ def all_binary_images() -> np.ndarray:
     """All 65,536 of 4x4."""
     bits = (np.arange(2**16)[:, None] >> np.arange(16)) & 1
     return bits.reshape(-1, *SHAPE).astype("uint8")
+
+
+def own_loss(model, terms: dict) -> np.ndarray:
+    """The loss of each image but for what is said of a batch as a whole, which then is the same for all of it."""
+    from pipeline.models.implicit.blocks import Implicit
+
+    loss = np.asarray(terms["loss"])
+    if isinstance(model, Implicit):
+        assert np.ptp(np.asarray(terms["distance"])) == 0
+        return loss - terms["distance"]
+    return loss

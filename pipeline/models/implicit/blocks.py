@@ -1,0 +1,111 @@
+"""What models without a density share: how two sets are told apart, by a kernel or by a network that learns it.
+
+latent: the dimension of z
+"""
+
+from abc import abstractmethod
+
+import keras
+import numpy as np
+from keras import ops
+
+from pipeline import backend
+from pipeline.base import Samples, Trainable
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of distances that count, in units of what two normal draws are apart
+PERMUTATIONS = 400
+
+
+def multiquadratics(a, b):
+    """k(a_i, b_j) = sum_s s C / (s C + |a_i - b_j|^2), C = 2 d [n, m]: heavy tails, so that what is far off is still pulled."""
+    squared = ops.sum(ops.square(a), axis=-1)[:, None] + ops.sum(ops.square(b), axis=-1) - 2.0 * ops.matmul(a, ops.transpose(b))
+    c = 2.0 * a.shape[-1]
+    return sum(s * c / (s * c + ops.maximum(squared, 0.0)) for s in SCALES)
+
+
+def squared_mmd(a, b):
+    """The squared distance of two distributions, from n draws of each [n, d]: unbiased, and so below 0 by chance where they
+    are the same (A. Gretton, K. M. Borgwardt, M. J. Rasch et al., JMLR 2012, lemma 6)."""
+    n = ops.cast(ops.shape(a)[0], "float32")
+    pairs = ops.maximum(n * (n - 1.0), 1.0)  # of one draw nothing can be said
+    inside = ops.sum(multiquadratics(a, a)) + ops.sum(multiquadratics(b, b)) - 2.0 * n * len(SCALES)  # k(a, a) = len(SCALES)
+    return inside / pairs - 2.0 * ops.mean(multiquadratics(a, b))
+
+
+def share_further(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> float:
+    """The share of random divisions of all draws in two halves that are as far apart as a and b [n, d] are: uniform on (0, 1)
+    where both are from one distribution, and near 0 where they are not."""
+    both, n = np.concatenate([a, b]).astype("float32"), len(a)
+    gram = np.asarray(multiquadratics(both, both), "float64")  # whose diagonal adds the same to every division
+
+    def distance(order: np.ndarray) -> float:
+        first = np.isin(np.arange(2 * n), order[:n]).astype(float)
+        of_first, of_second = gram @ first, gram @ (1.0 - first)
+        inside = first @ of_first + (1.0 - first) @ of_second
+        return inside / (n * (n - 1)) - 2.0 * (first @ of_second) / n**2
+
+    found = distance(np.arange(2 * n))
+    chance = [distance(rng.permutation(2 * n)) for _ in range(PERMUTATIONS)]
+    return (1 + sum(each >= found for each in chance)) / (1 + PERMUTATIONS)
+
+
+def weights(network: keras.Model) -> list:
+    return [ops.convert_to_tensor(weight) for weight in network.trainable_variables]
+
+
+def told(network: keras.Model, weights: list, x):
+    """The one number [B] that a network in training says of each x under these weights; its state stays as it is."""
+    return network.stateless_call(weights, network.non_trainable_variables, x, training=True)[0][:, 0]
+
+
+def fixed(network: keras.Model, x):
+    """The number of `told`, through which the gradient reaches x and no weight."""
+    return told(network, [ops.stop_gradient(weight) for weight in weights(network)], x)
+
+
+def steepness(network: keras.Model, x):
+    """|d network(x) / d x|^2 [B], as a function of the weights."""
+    now = weights(network)
+    slope = backend.value_and_gradient(lambda x: told(network, now, x), ops.stop_gradient(x))[1]
+    return ops.sum(ops.square(slope), axis=list(range(1, len(slope.shape))))
+
+
+def rivals(critic: keras.Model, real, fake, damping: float):
+    """What the critic loses and what the maker of `fake` loses, [B] each, D = sigmoid(critic); of the one the gradient reaches
+    the critic's weights only, of the other `fake` only: minimised together, each moves with the other held fixed.
+
+    critic  -log D(real) - log(1 - D(fake)) + damping / 2 |d critic(real) / d real|^2          maker  -log D(fake)
+
+    Without the last term the two may circle each other for good; with it they come to rest where fake is like real, and there
+    it is 0 (L. Mescheder, A. Geiger and S. Nowozin, ICML 2018, equation 9, https://arxiv.org/abs/1801.04406).
+    """
+    of_real, of_fake = ops.split(critic(ops.concatenate([real, ops.stop_gradient(fake)]), training=True)[:, 0], 2)
+    loss = ops.softplus(-of_real) + ops.softplus(of_fake)
+    if damping:
+        loss = loss + 0.5 * damping * steepness(critic, real)
+    return loss, ops.softplus(-fixed(critic, fake))
+
+
+class Implicit(Trainable, Samples):
+    """x = G(z), z ~ N(0, I). Its term `distance` is of a whole batch and as many draws: an image has none of its own."""
+
+    def __init__(self, spec, latent: int):
+        super().__init__(spec)
+        self.latent = latent
+
+    @abstractmethod
+    def made(self, z, training=False):
+        """G(z) [B, H, W, C], as the networks see images."""
+
+    def eps(self, n: int, rng: np.random.Generator) -> dict:
+        return {"z": rng.standard_normal((n, self.latent), "float32")}
+
+    def noise(self, n: int, rng: np.random.Generator) -> dict:
+        return self.eps(n, rng)
+
+    def sample(self, noise, y=None):
+        """G(z), on the levels of the data."""
+        x = self.spec.unscaled(self.made(noise["z"]))
+        if self.spec.levels is None:
+            return x
+        return ops.cast(ops.clip(ops.round(x), 0, self.spec.levels - 1), "uint8")
