@@ -6,6 +6,7 @@ from pairs import by_pairs
 from scipy.stats import kstest
 
 from pipeline.base import generator
+from pipeline.distributions import squared_mmd
 from pipeline.models.implicit import blocks
 
 pytestmark = pytest.mark.backend
@@ -15,15 +16,15 @@ def distances(shift: float, n: int, count: int, d: int = 2) -> np.ndarray:
     rng = np.random.default_rng(0)
     pairs = rng.standard_normal((count, 2, n, d)).astype("float32")
     pairs[:, 1, :, 0] += shift
-    return np.array([float(blocks.squared_mmd(a, b)) for a, b in pairs])
+    return np.array([float(squared_mmd(a, b)) for a, b in pairs])
 
 
 def test_the_distance_is_its_sum_over_pairs(rng):
     a, b = rng.standard_normal((2, 7, 3)).astype("float32")
-    assert float(blocks.squared_mmd(a, b)) == pytest.approx(by_pairs(a, b + 0.0), abs=1e-5)
-    assert float(blocks.squared_mmd(a, b + 2)) == pytest.approx(by_pairs(a, b + 2), rel=1e-4)
+    assert float(squared_mmd(a, b)) == pytest.approx(by_pairs(a, b + 0.0), abs=1e-5)
+    assert float(squared_mmd(a, b + 2)) == pytest.approx(by_pairs(a, b + 2), rel=1e-4)
     assert by_pairs(a, b + 2) > 1
-    assert np.isfinite(float(blocks.squared_mmd(a[:1], b[:1])))
+    assert np.isfinite(float(squared_mmd(a[:1], b[:1])))
 
 
 def test_the_distance_is_unbiased_where_there_is_none_and_sees_a_shift():

@@ -1,7 +1,4 @@
-"""What models without a density share: how two sets are told apart, by a kernel or by a network that learns it.
-
-latent: the dimension of z
-"""
+"""What models without a density share: how two sets are told apart, by a kernel or by a network that learns it."""
 
 from abc import abstractmethod
 
@@ -11,25 +8,9 @@ from keras import ops
 
 from pipeline import backend
 from pipeline.base import Samples, Trainable
+from pipeline.distributions import multiquadratics
 
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of distances that count, in units of what two normal draws are apart
 PERMUTATIONS = 400
-
-
-def multiquadratics(a, b):
-    """k(a_i, b_j) = sum_s s C / (s C + |a_i - b_j|^2), C = 2 d [n, m]: heavy tails, so that what is far off is still pulled."""
-    squared = ops.sum(ops.square(a), axis=-1)[:, None] + ops.sum(ops.square(b), axis=-1) - 2.0 * ops.matmul(a, ops.transpose(b))
-    c = 2.0 * a.shape[-1]
-    return sum(s * c / (s * c + ops.maximum(squared, 0.0)) for s in SCALES)
-
-
-def squared_mmd(a, b):
-    """The squared distance of two distributions, from n draws of each [n, d]: unbiased, and so below 0 by chance where they
-    are the same (A. Gretton, K. M. Borgwardt, M. J. Rasch et al., JMLR 2012, lemma 6)."""
-    n = ops.cast(ops.shape(a)[0], "float32")
-    pairs = ops.maximum(n * (n - 1.0), 1.0)  # of one draw nothing can be said
-    inside = ops.sum(multiquadratics(a, a)) + ops.sum(multiquadratics(b, b)) - 2.0 * n * len(SCALES)  # k(a, a) = len(SCALES)
-    return inside / pairs - 2.0 * ops.mean(multiquadratics(a, b))
 
 
 def share_further(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> float:
@@ -87,7 +68,10 @@ def rivals(critic: keras.Model, real, fake, damping: float):
 
 
 class Implicit(Trainable, Samples):
-    """x = G(z), z ~ N(0, I). Its term `distance` is of a whole batch and as many draws: an image has none of its own."""
+    """x = G(z), z ~ N(0, I). Its term `distance` is of a whole batch and as many draws: an image has none of its own.
+
+    latent: the dimension of z
+    """
 
     def __init__(self, spec, latent: int):
         super().__init__(spec)

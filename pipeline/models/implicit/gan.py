@@ -14,7 +14,8 @@ from keras import ops
 
 from pipeline import nn
 from pipeline.base import Count, Fraction, NonNegative, generator
-from pipeline.models.implicit.blocks import Implicit, rivals, squared_mmd
+from pipeline.distributions import squared_mmd
+from pipeline.models.implicit.blocks import Implicit, rivals
 
 DRAWN, KNOWN = 2000, 5000  # samples that are asked for their class; training images, at most, that tell it
 EVEN, PART, GOOD, MODES = 0.92, 0.25, 0.9, 7 / 8  # what samples have to show: see `gates`

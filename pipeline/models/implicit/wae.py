@@ -14,7 +14,8 @@ from keras import ops
 
 from pipeline import nn
 from pipeline.base import Count, Encodes, Fraction, NonNegative, Positive, generator
-from pipeline.models.implicit.blocks import Implicit, rivals, share_further, squared_mmd
+from pipeline.distributions import squared_mmd
+from pipeline.models.implicit.blocks import Implicit, rivals, share_further
 
 TESTED = 500  # codes, at most, of the test whether they can be told from the prior
 
