@@ -100,3 +100,14 @@ def test_a_split_with_few_images_of_each_class_is_shown_all_the_same():
     x = np.zeros((5, 2, 2, 1), "uint8")
     _, _, text = data.split_sheet("valid", x, np.array([0, 1, 0, 1, 1]), meta)
     assert text == "The first 5 of 5 valid images."
+
+
+def test_points_of_a_plane_are_shown_where_they_are_and_on_one_scale(rng):
+    rows = [("real", rng.standard_normal((900, 1, 2, 1))), ("samples", 3 * rng.standard_normal((20, 1, 2, 1)))]
+    figure = pictures.strips(rows, None, 10)
+    for axes, (_, x) in zip(figure.axes, rows, strict=True):
+        np.testing.assert_allclose(axes.collections[0].get_offsets(), x[: pictures.MOST].reshape(-1, 2))
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_ylim()
+    assert [text.get_text() for text in figure.texts] == ["real", "samples"]
+    assert len(pictures.grid(rows[0][1], None, 8).axes[0].collections) == 1
+    assert pictures.grid(np.zeros((4, 1, 2, 1)), 2, 2).axes[0].images  # with levels they are images

@@ -1,12 +1,14 @@
-"""Sheets of images: every pixel enlarged without smoothing, gaps transparent."""
+"""Sheets of images: every pixel enlarged without smoothing, gaps transparent. Images of one row, two columns and real values
+are points of a plane, and are shown as that."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.figures.style import MUTED, WIDTH
+from pipeline.figures.style import INK, MUTED, WIDTH
 
 TILE = 48  # pixels of a tile at least: the page's width of 8 tiles
 GAP = 0.12  # of a tile
+MOST = 500  # points that one panel shows
 
 
 def unit(images: np.ndarray, levels: int | None) -> np.ndarray:
@@ -45,6 +47,8 @@ def top(row: int, height: int, gap: int, group: int) -> int:
 
 def grid(images: np.ndarray, levels: int | None, columns: int, labels=(), group: int = 1, foot: float = 0.0) -> Figure:
     """A sheet as a figure; `labels`, if any, stand left of the rows; below it `foot` inches are left free."""
+    if points(images, levels):
+        return plane([("", images)])
     canvas = sheet(images, levels, columns, group)
     margin = 0.1 + 0.075 * max((len(label) for label in labels), default=0) if labels else 0.0
     size = (WIDTH - margin) / canvas.shape[1]  # inches of a pixel
@@ -67,6 +71,8 @@ def heights(images: np.ndarray, columns: int, row: int) -> list[float]:
 
 def strips(rows: list[tuple[str, np.ndarray]], levels: int | None, columns: int) -> Figure:
     """One row of images for each (label, images), the label above its row."""
+    if all(points(images, levels) for _, images in rows):
+        return plane(rows)
     sheets = [(label, sheet(images[:columns], levels, columns)) for label, images in rows]
     tall = [canvas.shape[0] / canvas.shape[1] * WIDTH for _, canvas in sheets]
     label, space = 0.2, 0.13
@@ -78,6 +84,28 @@ def strips(rows: list[tuple[str, np.ndarray]], levels: int | None, columns: int)
         y -= label + inches
         place(figure, canvas, 0, y / height, 1, inches / height)
         y -= space
+    return figure
+
+
+def points(images: np.ndarray, levels: int | None) -> bool:
+    return levels is None and images.shape[1:] == (1, 2, 1)
+
+
+def plane(rows: list[tuple[str, np.ndarray]]) -> Figure:
+    """A panel for each (label, points), all of one scale; two side by side where there are several."""
+    across, rows = min(2, len(rows)), [(label, np.reshape(images[:MOST], (-1, 2))) for label, images in rows]
+    side, space = WIDTH / across, 0.28 if len(rows) > 1 else 0.0
+    height = -(-len(rows) // across) * (side + space)
+    figure, far = Figure((WIDTH, height)), 1.05 * max(float(np.abs(xy).max()) for _, xy in rows)
+    for index, (label, xy) in enumerate(rows):
+        y = height - (index // across + 1) * (side + space)
+        axes = figure.add_axes((index % across * side / WIDTH + 0.02, y / height, side / WIDTH - 0.04, side / height * 0.98))
+        axes.scatter(*xy.T, s=5, color=INK, alpha=0.5, linewidths=0)
+        axes.set(xlim=(-far, far), ylim=(-far, far), aspect="equal")
+        axes.axis("off")
+        axes.axhline(0, color=MUTED, linewidth=0.4, zorder=0)
+        axes.axvline(0, color=MUTED, linewidth=0.4, zorder=0)
+        figure.text(axes.get_position().x0, (y + side + 0.06) / height, label, fontsize=8.5)
     return figure
 
 
