@@ -141,9 +141,13 @@ def chosen(model, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     return backend.compiled(weigh)(x, z)[0].astype("float64") / NATS
 
 
-def conditionals(model, x: np.ndarray):
+def told(model):
+    """What its network says of each pixel [N, H, W, 1, levels], of those before it."""
+    return backend.compiled(lambda x: shares(model.network.likelihood, model.network(x)))
+
+
+def conditionals(network, x: np.ndarray):
     """Of pixel after pixel of x [N, H, W, 1], what the network, which sees no pixel from there on, says of it [N, levels]."""
-    network = backend.compiled(lambda x: shares(model.network.likelihood, model.network(x)))
     seen = np.zeros_like(x)
     for i, j in np.ndindex(x.shape[1:3]):
         yield (i, j), network(seen)[:, i, j, 0]
@@ -153,10 +157,11 @@ def conditionals(model, x: np.ndarray):
 def pixel_by_pixel(model, x: np.ndarray) -> dict[str, float]:
     """Encodes and decodes x [N, H, W, 1]: `images` that came back, `net` bits, `nll` in bits, all together."""
     coder = constriction.stream.stack.AnsCoder()
-    for (i, j), tables in reversed(list(conditionals(model, x))):
+    network = told(model)
+    for (i, j), tables in reversed(list(conditionals(network, x))):
         put(coder, x[:, i, j, 0], tables)
     bits, again = coder.num_valid_bits(), np.zeros_like(x)
-    for (i, j), tables in conditionals(model, again):  # which sees what is filled in here
+    for (i, j), tables in conditionals(network, again):  # which sees what is filled in here
         again[:, i, j, 0] = take(coder, tables)
     nll = -float(np.sum(backend.compiled(model.log_prob)(x), dtype="float64")) / NATS
     return {"images": int(np.all(again == x, axis=(1, 2, 3)).sum()) if coder.is_empty() else 0, "net": bits, "nll": nll}

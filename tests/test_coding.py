@@ -128,7 +128,9 @@ def test_pixels_come_back_and_cost_what_the_model_says(network):
     assert found["images"] == 60
     assert found["net"] == pytest.approx(found["nll"], abs=40)
     assert found["nll"] == pytest.approx(-np.asarray(made.log_prob(x), float).sum() / np.log(2), rel=1e-5)
-    told = np.stack([table[np.arange(60), x[:, i, j, 0]] for (i, j), table in coding.conditionals(made, x)], axis=1)
+    told = np.stack(
+        [table[np.arange(60), x[:, i, j, 0]] for (i, j), table in coding.conditionals(coding.told(made), x)], axis=1
+    )
     np.testing.assert_allclose(np.log(told), np.asarray(made.log_probs(x)).reshape(60, -1), rtol=1e-4, atol=1e-5)
 
 
