@@ -4,10 +4,11 @@
     y_i = log((x_i + u_i) / (L - x_i - u_i)),   log |dy / dx| = sum_i [log L - log(x_i + u_i) - log(L - x_i - u_i)]
     log p(x + u) = log N(f(y); 0, I) + log |det df / dy| + log |dy / dx|,   x in {0, ..., L - 1}^D
 
-The bound is from L. Theis, A. van den Oord and M. Bethge, ICLR 2016, https://arxiv.org/abs/1511.01844, where q(u | x) = 1; that
-q may be learned, from J. Ho et al., ICML 2019, https://arxiv.org/abs/1902.00275; the logit from L. Dinh, J. Sohl-Dickstein and
-S. Bengio, ICLR 2017, https://arxiv.org/abs/1605.08803, who move x away from 0 and L first. Here nothing is moved: every y has its
-x + u, so the probabilities of all images sum to 1. Level and u are kept apart, as their sum may be rounded to the next level.
+The bound is from L. Theis, A. van den Oord and M. Bethge, ICLR 2016, https://arxiv.org/abs/1511.01844, where q(u | x) = 1; a q
+that is learned, from J. Ho et al., ICML 2019, https://arxiv.org/abs/1902.00275; the logit from L. Dinh, J. Sohl-Dickstein and
+S. Bengio, ICLR 2017, https://arxiv.org/abs/1605.08803, who first move x away from 0 and L. Here nothing is moved: all of
+(0, L)^D is reached by some y, so that the probabilities of all images sum to 1. Level and u are kept apart: a float32 may round
+their sum to the next level.
 """
 
 import math

@@ -8,8 +8,8 @@ D. P. Kingma and P. Dhariwal, NeurIPS 2018, https://arxiv.org/abs/1807.03039
     mixing: z W,   W = P L U,   log |det W| = sum_i log |u_ii|                                          (Glow, 10 and 11)
 
 b is a checkerboard of 0 and 1, and its opposite in every second step. The flow begins and ends with a scale for each number, of
-which NICE has the last; with mixing there is one before each W. Glow mixes the channels of each pixel, here all numbers are. P is
-a random permutation and L = U = 1 at first, with u_ii > 0. s is kept within +-LIMIT.
+which NICE has the last; with mixing there is one before each W. Glow mixes the channels of a pixel, here all numbers are mixed.
+P is a random permutation and at first L = U = 1; u_ii > 0. s is kept within +-LIMIT.
 """
 
 from typing import Literal
