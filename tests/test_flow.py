@@ -61,10 +61,10 @@ def test_the_jacobian_of_the_logit_is_that_of_automatic_differentiation():
 def test_at_the_edge_of_a_level_every_number_is_finite_and_right():
     """u that a float32 cannot tell from 0 or 1, below and above all levels."""
     model = made("realnvp")
-    level, u = np.array([[0, 2], [0, 0], [1, 1]], "float32"), np.array([[-60, 60], [30, -60], [40, -40]], "float32")
+    level, u = np.array([[0, 2], [0, 0], [1, 1]], "float32"), np.array([[-120, 120], [30, -120], [40, -40]], "float32")
     y, slope = model.logit({"x": level, "u": u})
-    # log u = -60 at level 0: y = -60 - log 3; and so at the top
-    expected = [[-60 - np.log(3), 60 + np.log(3)], [np.log(0.5), -60 - np.log(3)], [np.log(2), np.log(0.5)]]
+    # log u = -120 at level 0: y = -120 - log 3; and so at the top
+    expected = [[-120 - np.log(3), 120 + np.log(3)], [np.log(0.5), -120 - np.log(3)], [np.log(2), np.log(0.5)]]
     np.testing.assert_allclose(y, expected, rtol=1e-5)
     assert np.isfinite(slope).all()
     _, gradient = backend.value_and_gradient(lambda u: model.logit({"x": level, "u": u})[1], ops.convert_to_tensor(u))
