@@ -1,0 +1,1 @@
+"""Models whose density is that of noise which an invertible function has moved."""
