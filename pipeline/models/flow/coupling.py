@@ -3,9 +3,9 @@ L. Dinh, D. Krueger and Y. Bengio, ICLR 2015 workshop, https://arxiv.org/abs/141
 L. Dinh, J. Sohl-Dickstein and S. Bengio, ICLR 2017, https://arxiv.org/abs/1605.08803
 D. P. Kingma and P. Dhariwal, NeurIPS 2018, https://arxiv.org/abs/1807.03039
 
-    [s, t] = (1 - b) network(b z),   f(z) = z exp(s) + t,   log |det df / dz| = sum_i s_i               (RealNVP, 4-9)
-    additive: s = 0                                                                                     (NICE, section 3.2)
-    mixing: z W,   W = P L U,   log |det W| = sum_i log |u_ii|                                          (Glow, 10 and 11)
+    [s, t] = (1 - b) network(b z),   f(z) = z exp(s) + t,   log |det df / dz| = sum_i s_i   (RealNVP)
+    additive: s = 0   (NICE)
+    mixing: z W,   W = P L U,   log |det W| = sum_i log |u_ii|   (Glow)
 
 b is a checkerboard of 0 and 1, and its opposite in every second step. The flow begins and ends with a scale for each number, of
 which NICE has the last; with mixing there is one before each W. Glow mixes the channels of a pixel, here all numbers are mixed.

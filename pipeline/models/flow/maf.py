@@ -3,8 +3,8 @@ G. Papamakarios, T. Pavlakou and I. Murray, NeurIPS 2017, https://arxiv.org/abs/
 D. P. Kingma, T. Salimans, R. Jozefowicz et al., NeurIPS 2016, https://arxiv.org/abs/1606.04934
 
     g(z)_i = (z_i - m_i) exp(-a_i),   [m_i, a_i] = masked network of z_1, ..., z_{i-1},   log |det dg / dz| = -sum_i a_i
-    maf: f = g, a density in one pass of each step's network, a sample in D (MAF, 3 and 4)
-    iaf: f = g^-1, the reverse (section 3.3)
+    maf: f = g, a density in one pass of each step's network, a sample in D
+    iaf: f = g^-1, the reverse
 
 A mask is made of degrees (Germain et al., ICML 2015, https://arxiv.org/abs/1502.03509): hidden units of degree k see z_1, ...,
 z_k, and the i-th outputs units of degree below i. The order of the numbers is reversed after each step. Before each there is a
