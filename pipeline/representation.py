@@ -76,14 +76,17 @@ def gap(z: np.ndarray, factors: np.ndarray) -> float:
 def importances(z: np.ndarray, factors: np.ndarray, test: np.ndarray, test_factors: np.ndarray) -> tuple[np.ndarray, float]:
     """How much each number of the code does for telling each factor [d, K], and the mean test accuracy of forests. It is the
     accuracy that they lose on test images among which that number is shuffled, nothing where that is within two standard
-    deviations of 0: what forests made of noise does not count. The columns sum to 1, or 0 where nothing is told of a factor."""
+    deviations of 0. The columns sum to 1, or 0 where a factor is not told better than its commonest value is, by three standard
+    errors: forests make something of noise, too."""
     found, right = [], []
     for factor, held_out in zip(factors.T, test_factors.T, strict=True):
         forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, max_features=None, random_state=0).fit(z, factor)
         lost = permutation_importance(forest, test, held_out, n_repeats=SHUFFLES, random_state=0)
         lost = np.where(lost.importances_mean > 2 * lost.importances_std, lost.importances_mean, 0.0)
         right.append(forest.score(test, held_out))
-        found.append(lost / max(lost.sum(), 1e-30))
+        common = np.unique(held_out, return_counts=True)[1].max() / len(held_out)
+        told = right[-1] > common + 3 * np.sqrt(common * (1 - common) / len(held_out))
+        found.append(told * lost / max(lost.sum(), 1e-30))
     return np.array(found).T, float(np.mean(right))
 
 

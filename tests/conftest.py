@@ -17,8 +17,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # JAX takes long to compile, so it is asked where the backend might make a difference: the promises of every model, training and
 # going on with it, sampling, the estimators, arithmetic. Only it shares a batch among devices.
 ON_JAX = (
-    *("annealing", "backend", "codebook", "devices", "distributions", "hierarchy", "implicit", "importance"),
-    *("likelihoods", "models", "objectives", "one_move", "precision", "resume", "sampling", "training", "vqvae"),
+    *("annealing", "backend", "codebook", "convolutional_energy", "devices", "distributions", "hierarchy", "implicit"),
+    *("importance", "likelihoods", "mmd", "models", "objectives", "one_move", "precision", "rbm", "resume", "sampling"),
+    *("training", "vqvae"),
 )
 
 

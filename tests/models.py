@@ -15,7 +15,7 @@ MOST = {"latent": 4, "layers": 2, "prior_layers": 2, "kernel": 7}
 
 def blocks() -> dict[str, tuple[dict, dict]]:
     """Run block and data block of every run of every profile, shrunk; of those that differ in sizes alone, the first. On JAX,
-    which takes long to compile one, of the smoke profile, which has every model."""
+    which takes long to compile one, of the smoke profile alone."""
     found, seen = {}, []
     every = (ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*/params.yaml")))
     for path in every if os.environ.get("KERAS_BACKEND") != "jax" else [ROOT / "profiles" / "smoke" / "params.yaml"]:

@@ -81,3 +81,17 @@ def test_training_ends_at_the_capacity(images, capacity):
     training.fit(model, images, 0, epochs=30, batch_size=50, learning_rate=0.01, schedule="cosine")
     (gate,) = gates(model, images.test.x)
     assert gate["value"] < 0.25
+
+
+def test_what_forests_make_of_noise_counts_nothing():
+    """Nor does a factor that is not told when another is."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        factors = rng.integers(0, 4, (1500, 3))
+        z = rng.standard_normal((1500, 6))
+        importance, _ = representation.importances(z[:1000], factors[:1000], z[1000:], factors[1000:])
+        assert importance.sum() == 0
+        assert representation.disentanglement(importance) == 0
+    z[:, 2] = factors[:, 1]
+    importance, _ = representation.importances(z[:1000], factors[:1000], z[1000:], factors[1000:])
+    np.testing.assert_allclose(importance, np.outer(np.arange(6) == 2, np.arange(3) == 1))

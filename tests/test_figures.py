@@ -110,4 +110,10 @@ def test_points_of_a_plane_are_shown_where_they_are_and_on_one_scale(rng):
     assert figure.axes[0].get_xlim() == figure.axes[1].get_ylim()
     assert [text.get_text() for text in figure.texts] == ["real", "samples"]
     assert len(pictures.grid(rows[0][1], None, 8).axes[0].collections) == 1
+    x = rows[0][1][:16]
+    for labels, group, names in ((["a", "b"], 1, ["a", "b"]), ((), 2, ["above", "below"])):
+        figure = pictures.grid(x, None, 8, labels, group)
+        assert [text.get_text() for text in figure.texts] == names
+        for axes, part in zip(figure.axes, (x[:8], x[8:]), strict=True):
+            np.testing.assert_allclose(axes.collections[0].get_offsets(), part.reshape(-1, 2))
     assert pictures.grid(np.zeros((4, 1, 2, 1)), 2, 2).axes[0].images  # with levels they are images

@@ -164,7 +164,7 @@ def said(names: list[str], evidence: dict[str, dict]) -> str:
 
 def strip(names: list[str], galleries: dict, tests: np.ndarray, levels: int | None):
     """Real images, then a row of each run: what it draws, or what it reconstructs where it cannot draw."""
-    rows = [("real test images", np.asarray(tests))]
+    rows = [("real test images", np.asarray(tests[: pictures.MOST]))]
     drawn = 0
     for name in names:
         if "samples" in galleries[name]:

@@ -48,7 +48,7 @@ def top(row: int, height: int, gap: int, group: int) -> int:
 def grid(images: np.ndarray, levels: int | None, columns: int, labels=(), group: int = 1, foot: float = 0.0) -> Figure:
     """A sheet as a figure; `labels`, if any, stand left of the rows; below it `foot` inches are left free."""
     if points(images, levels):
-        return plane([("", images)])
+        return plane(parted(images, columns, labels, group))
     canvas = sheet(images, levels, columns, group)
     margin = 0.1 + 0.075 * max((len(label) for label in labels), default=0) if labels else 0.0
     size = (WIDTH - margin) / canvas.shape[1]  # inches of a pixel
@@ -89,6 +89,14 @@ def strips(rows: list[tuple[str, np.ndarray]], levels: int | None, columns: int)
 
 def points(images: np.ndarray, levels: int | None) -> bool:
     return levels is None and images.shape[1:] == (1, 2, 1)
+
+
+def parted(images: np.ndarray, columns: int, labels, group: int) -> list[tuple[str, np.ndarray]]:
+    """What stands in rows of a sheet, by the label of its row, or by its place in a group of rows."""
+    row = np.arange(len(images)) // columns
+    if len(labels) or group == 1:
+        return [(label, images[row == i]) for i, label in enumerate(labels)] or [("", images)]
+    return [(("above", "below")[i], images[row % group == i]) for i in range(group)]
 
 
 def plane(rows: list[tuple[str, np.ndarray]]) -> Figure:

@@ -19,6 +19,7 @@ from pipeline.models.autoencoder.blocks import Autoencoder
 
 MEAN, SQUARE = 0.9, 0.99  # how much Adam remembers of gradients and of their squares
 RESTARTS, IMAGES, SPREAD = 5, 200, 0.05  # of the gates: starts, test images, and how much the errors may differ
+KNOWN = 10_000  # training images, at most, whose principal components are taken
 
 
 class Model(Autoencoder):
@@ -66,6 +67,7 @@ class Model(Autoencoder):
 
     def gates(self, images):
         """Is it the same code, or as good a one, wherever its search begins; does the decoder bend better than a plane?"""
+        from pipeline.data.store import training_images
         from pipeline.gates import at_most
 
         x, rng = np.asarray(images.test.x[:IMAGES]), generator(0, "restarts")
@@ -73,9 +75,9 @@ class Model(Autoencoder):
         starts = [codes.std(axis=0) * rng.standard_normal(codes.shape).astype("float32") for _ in range(RESTARTS)]
         fit = backend.compiled(lambda x, start: self.parts(x, self.fitted(x, start))[0])
         errors = [float(np.mean(fit(x, start))) for start in [np.zeros_like(codes), *starts]]
-        flat, held_out = (np.reshape(self.spec.scaled(each), (len(each), -1)) for each in (images.train.x, x))
+        flat, held_out = (np.reshape(self.spec.scaled(each), (len(each), -1)) for each in (training_images(images)[:KNOWN], x))
         centre = flat.mean(axis=0)
-        axes = np.linalg.svd(flat - centre, full_matrices=False)[2][: self.latent]
+        axes = np.linalg.eigh(np.cov(flat.T))[1][:, -self.latent :].T
         plane = np.square(held_out - centre - (held_out - centre) @ axes.T @ axes).sum(axis=1).mean()
         return [
             at_most("spread of the squared error over starts of the search, a share", np.ptp(errors) / min(errors), SPREAD),

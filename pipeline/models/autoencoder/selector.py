@@ -96,10 +96,11 @@ class Model(Autoencoder):
 
     def gates(self, images):
         """Is the selection a selection, and are its pixels good ones, whoever reconstructs from them?"""
+        from pipeline.data.store import training_images
         from pipeline.gates import at_least, at_most
 
         top = 1 if images.levels is None else images.levels - 1
-        train, test = (np.reshape(x, (len(x), -1)) / top for x in (images.train.x, images.test.x))
+        train, test = (np.reshape(x, (len(x), -1)) / top for x in (training_images(images), images.test.x))
         logits = self.select.logits
         chosen, sure = np.argmax(np.asarray(logits), axis=-1), float(ops.mean(ops.max(ops.softmax(logits), axis=-1)))
         k, error = len(chosen), refitted(train, test, chosen)

@@ -109,7 +109,7 @@ class Model(AutoregressiveModel):
 
         (height, width, channels), levels = self.spec.shape, self.spec.levels
         sites = np.unique(np.linspace(0, height * width - 1, SITES).astype(int))[:, None]
-        x = np.repeat(np.reshape(images.test.x[:1], (1, -1, channels)), len(sites), axis=0)
+        x = np.repeat(np.reshape(images.test.x[:1], (1, -1, channels)), len(sites), axis=0).astype(int)
         changed = np.where((np.arange(height * width) == sites)[..., None], (x + levels // 2) % levels, x)
         one, other = (self.network(ops.reshape(each, (-1, *self.spec.shape))) for each in (x, changed.astype(x.dtype)))
         moved = np.any(np.asarray(one) != np.asarray(other), axis=-1).reshape(len(sites), -1)

@@ -38,7 +38,8 @@ class Machine(keras.layers.Layer):
 
     @cached_property
     def move(self):
-        """From one temperature to the next: what a chain's log-weight gains, and where it then is."""
+        """From one temperature to the next: what a chain's log-weight gains, and where it then is. Compiled when it is first
+        asked for, by JAX with the weights of then: of a machine that learns no more."""
 
         def move(x, eps, before, after):
             return self.energy(x, before) - self.energy(x, after), self.step(x, eps, after)
@@ -118,7 +119,7 @@ class EnergyModel(Trainable, Exact):
         """The end of a chain begun at x; eps has leaves [B, steps, ...]."""
 
         def step(i, x):
-            return self.machine.step(x, {name: leaf[:, i] for name, leaf in eps.items()})
+            return self.machine.step(x, {name: ops.take(leaf, i, axis=1) for name, leaf in eps.items()})
 
         return ops.fori_loop(0, eps["x"].shape[1], step, self.flat(x))
 

@@ -71,7 +71,7 @@ class Model(EnergyModel):
     def adapt(self, x, y, rng):
         """Begins with independent pixels."""
         super().adapt(x, y, rng)
-        self.machine.pixel_bias.assign(self.machine.alone)
+        self.machine.pixel_bias.assign(np.array(self.machine.alone))  # JAX would share one buffer
 
     def log_z(self):
         return ops.logsumexp(self.machine.log_sums(ops.convert_to_tensor(self.states)))

@@ -13,20 +13,21 @@ from pipeline.distributions import multiquadratics
 PERMUTATIONS = 400
 
 
+def split_distance(gram: np.ndarray, first: np.ndarray) -> float:
+    """Of the n draws that `first` [2n] marks with 1 from the others, by the kernel of all pairs; above `squared_mmd` by what
+    its diagonal adds, the same for every division."""
+    n, second = len(first) // 2, 1.0 - first
+    of_first, of_second = gram @ first, gram @ second
+    return (first @ of_first + second @ of_second) / (n * (n - 1)) - 2.0 * (first @ of_second) / n**2
+
+
 def share_further(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> float:
     """The share of random divisions of all draws in two halves that are as far apart as a and b [n, d] are: uniform on (0, 1)
     where both are from one distribution, and near 0 where they are not."""
     both, n = np.concatenate([a, b]).astype("float32"), len(a)
-    gram = np.asarray(multiquadratics(both, both), "float64")  # whose diagonal adds the same to every division
-
-    def distance(order: np.ndarray) -> float:
-        first = np.isin(np.arange(2 * n), order[:n]).astype(float)
-        of_first, of_second = gram @ first, gram @ (1.0 - first)
-        inside = first @ of_first + (1.0 - first) @ of_second
-        return inside / (n * (n - 1)) - 2.0 * (first @ of_second) / n**2
-
-    found = distance(np.arange(2 * n))
-    chance = [distance(rng.permutation(2 * n)) for _ in range(PERMUTATIONS)]
+    gram, given = np.asarray(multiquadratics(both, both), "float64"), (np.arange(2 * n) < n).astype(float)
+    found = split_distance(gram, given)
+    chance = [split_distance(gram, rng.permutation(given)) for _ in range(PERMUTATIONS)]
     return (1 + sum(each >= found for each in chance)) / (1 + PERMUTATIONS)
 
 

@@ -18,16 +18,11 @@ from pipeline.distributions import squared_mmd
 from pipeline.models.implicit.blocks import Implicit, rivals
 
 DRAWN, KNOWN = 2000, 5000  # samples that are asked for their class; training images, at most, that tell it
-EVEN, PART, GOOD, MODES = 0.92, 0.25, 0.9, 7 / 8  # what samples have to show: see `gates`
+PART, FAR, GOOD, MODES = 0.25, 1.5, 0.9, 7 / 8  # what samples have to show: see `gates`
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2.0 * a @ b.T
-
-
-def entropy(labels: np.ndarray) -> float:
-    share = np.bincount(labels) / len(labels)
-    return float(-np.sum(share * np.log(np.where(share > 0, share, 1.0))))
 
 
 class Model(Implicit):
@@ -64,28 +59,32 @@ class Model(Implicit):
         return {"loss": distance, "distance": distance}
 
     def gates(self, images):
-        """Are samples of all classes, each told by the training image that is nearest? And where images are points, a class
-        being a normal distribution: how many lie within three standard deviations of its mean, and of how many classes?"""
-        from pipeline.gates import at_least
+        """Are samples of all classes, each told by the training image that is nearest, and as near to one as test images are?
+        Where images are points, a class being a normal distribution: how many lie within three standard deviations of its mean,
+        and of how many classes?"""
+        from pipeline.data.store import training_images
+        from pipeline.gates import at_least, at_most
 
         if images.train.y is None:
             return []
-        scale = 1.0 if images.levels is None else images.levels - 1.0
+        scale, y = 1.0 if images.levels is None else images.levels - 1.0, np.asarray(images.train.y[:KNOWN])
         drawn = self.sample(self.noise(DRAWN, generator(0, "gates")))
-        drawn, known = (np.reshape(x, (len(x), -1)).astype(float) / scale for x in (drawn, images.train.x[:KNOWN]))
-        y = np.asarray(images.train.y[:KNOWN])
-        told = y[np.argmin(squared_distances(drawn, known), axis=1)]
-        rows = [at_least("entropy of the classes of samples, in that of the data's", entropy(told) / entropy(y), EVEN)]
-        if images.levels is not None:
-            return rows
-        means = np.stack([known[y == c].mean(axis=0) for c in np.unique(y)])
-        deviation = np.sqrt(np.mean(np.square(known - means[np.searchsorted(np.unique(y), y)])))
+        kinds = (drawn, training_images(images)[:KNOWN], images.test.x[:DRAWN])
+        drawn, known, tests = (np.reshape(x, (len(x), -1)).astype(float) / scale for x in kinds)
+        apart, usual = squared_distances(drawn, known), squared_distances(tests, known).min(axis=1)
+        classes, told = np.unique(y, return_inverse=True)
+        share = np.bincount(told[np.argmin(apart, axis=1)], minlength=len(classes)) / len(drawn) * len(classes)
+        rows = [at_least("least share of a class among samples, in an even one", share.min(), PART)]
+        if self.spec.shape != (1, 2, 1):
+            far = np.mean(apart.min(axis=1)) / np.mean(usual)
+            return [*rows, at_most("squared distance to the nearest training image, in that of test images", far, FAR)]
+        means = np.stack([known[y == c].mean(axis=0) for c in classes])
+        deviation = np.sqrt(np.mean(np.square(known - means[told])))
         apart = squared_distances(drawn, means)
         good = apart.min(axis=1) <= (3.0 * deviation) ** 2
         counts = np.bincount(apart.argmin(axis=1)[good], minlength=len(means))
-        covered = np.mean(counts >= PART * DRAWN / len(means))
+        covered = np.mean(counts >= PART * len(drawn) / len(means))
         return [
-            *rows,
             at_least("share of samples within three deviations of a mode", good.mean(), GOOD),
             at_least("share of modes with a quarter of their samples at least", covered, MODES),
         ]
