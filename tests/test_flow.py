@@ -7,7 +7,7 @@ from keras import ops
 from scipy.special import expit, logsumexp
 from scipy.stats import norm
 
-from pipeline import Refusal, backend, models
+from pipeline import Refusal, backend, evidence, models
 from pipeline.base import generator
 from pipeline.data.store import Images, Split
 from pipeline.gates import jacobian
@@ -199,3 +199,10 @@ def test_a_flow_wants_levels_and_a_coupling_two_numbers():
         models.build("flow", model, {"shape": [2, 2, 1], "levels": None, "classes": None}, network, 0)
     with pytest.raises(Refusal, match="two parts"):
         models.build("flow", model, {"shape": [1, 1, 1], "levels": 3, "classes": None}, network, 0)
+
+
+@pytest.mark.parametrize("wished", [{"annealed": 2, "start": "prior"}, {"integral": "gaussian"}])
+def test_what_goes_from_one_z_to_another_is_not_for_flows(wished):
+    kind = type(made("maf"))
+    assert "z of this model holds the levels of its image" in evidence.misfit(kind, evidence.settings(**wished))
+    assert evidence.misfit(kind, evidence.settings(draws=100)) is None

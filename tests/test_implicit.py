@@ -8,7 +8,7 @@ from gradients import gradient
 from keras import ops
 from pairs import by_pairs
 
-from pipeline import models, quality
+from pipeline import models
 from pipeline.base import Density, Samples, generator
 from pipeline.data import ring
 from pipeline.data.store import Images, Split
@@ -241,13 +241,3 @@ def test_the_gate_of_a_wae_tells_codes_from_the_prior(monkeypatch):
         codes = shift + generator(5).standard_normal((200, 3))
         monkeypatch.setattr(model, "encode", lambda x, codes=codes: codes)
         assert [row["passed"] for row in model.gates(images)] == [expected]
-
-
-def test_quality_is_measured_of_points_as_of_images():
-    images = points(0)
-    found = {
-        name: quality.compared(images, x, generator(0), images.train.x)
-        for name, x in {"all": points(2).train.x, "half": points(2).train.x[points(2).train.y < 4]}.items()
-    }
-    assert found["all"]["features"] == "a classifier's last hidden layer"
-    assert found["half"]["coverage"] < 0.6 * found["all"]["coverage"]

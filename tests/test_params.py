@@ -200,13 +200,6 @@ def test_a_typed_mistake_is_answered_in_these_words(before, after, answer, mine)
         ("latent", "vae", {"integral": "enumeration"}, "integral: enumeration is for discrete codes"),
         ("quantised", "vqvae", {"integral": "quadrature"}, "integral: quadrature is for z of real numbers"),
         ("quantised", "vqvae", {"annealed": 2}, "annealed: the posterior of this model cannot score a z that it did not ..."),
-        (
-            "flow",
-            "maf",
-            {"annealed": 2, "start": "prior"},
-            "annealed: z of this model holds the levels of its image, so that ...",
-        ),
-        ("flow", "maf", {"integral": "gaussian"}, "integral: z of this model holds the levels of its image, so that ..."),
         ("quantised", "vqvae", {"defensive": 0.1}, "defensive: the posterior of this model cannot score a z that it did ..."),
     ],
 )

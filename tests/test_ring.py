@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from pipeline import quality
+from pipeline.base import generator
 from pipeline.data import ring
 from pipeline.data.store import check
 from stages.prepare import make
@@ -61,3 +63,14 @@ def test_splits_have_numbers_of_their_own():
     for name in ("valid", "test"):
         np.testing.assert_array_equal(short.splits[name].x, long.splits[name].x)
     assert not np.array_equal(long.valid.x, long.test.x[:40])
+
+
+@pytest.mark.backend
+def test_quality_is_measured_of_points_as_of_images():
+    images, other = (ring.images(**SIZES | {"train": 900, "test": 300, "seed": seed}) for seed in (0, 2))
+    found = {
+        name: quality.compared(images, x, generator(0), images.train.x)
+        for name, x in {"all": other.train.x, "half": other.train.x[other.train.y < 4]}.items()
+    }
+    assert found["all"]["features"] == "a classifier's last hidden layer"
+    assert found["half"]["coverage"] < 0.6 * found["all"]["coverage"]
