@@ -138,7 +138,8 @@ def factors(run: str, images, train_x: np.ndarray) -> dict:
     for seed in store.seeds(run):
         print(f"{run}, seed {seed}: factors", flush=True)
         model = store.load(run, seed)
-        codes = [drawn_codes(model, x, generator(seed, "factors", name)) for name, x in parts.items()]
+        draw_codes = code_drawn(model)
+        codes = [draw_codes(x, generator(seed, "factors", name)) for name, x in parts.items()]
         with threadpool_limits(limits=1):
             importance, accuracy = representation.importances(codes[0], known, codes[1], held_out)
             found.append(
@@ -154,14 +155,15 @@ def factors(run: str, images, train_x: np.ndarray) -> dict:
     return means | each
 
 
-def drawn_codes(model, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """z ~ q(z | x) [N, d]."""
-    eps = model.eps(len(x), rng)
+def code_drawn(model):
+    """A function of images and a generator, compiled once: z ~ q(z | x) [N, d]."""
+    names = list(model.eps(1, np.random.default_rng(0)))
 
     def of(x, *leaves):
-        return model.propose(model.posterior(x), {name: leaf[None] for name, leaf in zip(eps, leaves, strict=True)})[0][0]
+        return model.propose(model.posterior(x), {name: leaf[None] for name, leaf in zip(names, leaves, strict=True)})[0][0]
 
-    return backend.batched(of)(x, *eps.values())
+    compiled = backend.batched(of)
+    return lambda x, rng: compiled(x, *model.eps(len(x), rng).values())
 
 
 def compression(model, images, train_x: np.ndarray, rng: np.random.Generator) -> tuple[dict, dict]:

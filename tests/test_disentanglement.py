@@ -35,7 +35,7 @@ def test_every_seed_has_its_scores_and_the_headline_is_their_mean(images, monkey
         assert found[name] == pytest.approx((found[f"{name}_3"] + found[f"{name}_5"]) / 2)
     model, splits = trained[5], (images.train, images.test)
     z = [
-        draw.drawn_codes(model, split.x, generator(5, "factors", name))
+        draw.code_drawn(model)(split.x, generator(5, "factors", name))
         for name, split in zip(("train", "test"), splits, strict=True)
     ]
     importance, told = representation.importances(z[0], images.train.factors, z[1], images.test.factors)
@@ -53,7 +53,7 @@ def test_a_drawn_code_is_noisy_as_the_posterior_says_and_belongs_to_its_image(im
     model = small.perturbed(vae(images), 0, 0.3)
     x = images.test.x
     q = {name: np.asarray(part) for name, part in model.posterior(x).items()}
-    drawn = [draw.drawn_codes(model, x, generator(seed, "codes")) for seed in range(20)]
+    drawn = [draw.code_drawn(model)(x, generator(seed, "codes")) for seed in range(20)]
     off = (np.array(drawn) - q["mean"]) / np.exp(0.5 * q["log_var"])
     assert np.abs(off.mean(axis=0)).max() < 5 / np.sqrt(20)
     assert off.std() == pytest.approx(1, abs=0.02)
