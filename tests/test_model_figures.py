@@ -160,4 +160,5 @@ def test_dimensions_that_cost_next_to_nothing_are_unused():
     kl = np.array([0.004, 2.0, 0.5, 1e-7])
     _, _, said = codes.rates(kl, {"kl_nats": 2.504, "active_units": 2}, style.BLUE)
     assert "costs 2.50 nats, 79.9 % of them in the costliest" in said
-    assert "2 of 4 cost more than 0.01 nats each, and 2 are active" in said
+    assert "2 of 4 cost more than 0.01 nats each, and 2 dimensions are active" in said
+    assert "in the costliest part;" in codes.rates(kl, {}, style.BLUE, 8)[2]

@@ -124,7 +124,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "class_samples": ("units of x", "[classes * 8, H, W, C]: 8 images drawn of each class"),
             "likelihood_map": ("nats", "[N, H, W] log p(x_i | x_<i) of every pixel of `originals`, negative"),
             "completions": ("units of x", "[8 * 8, H, W, C]: 8 lower halves drawn for each of the first 8 `originals`"),
-            "kl": ("nats", "[d] KL(q(z_i | x) || p(z_i)) of each number of the code, the mean over test images"),
+            "kl": ("nats", "KL(q(z_i | x) || p(z_i)) of each number, or group, of the code, the mean over test images"),
             "code_counts": ("", "[K] how often each code stands in the maps of the training images"),
             "code_maps": ("", "[N, sites] codes of all test images, row by row"),
         },
@@ -160,7 +160,7 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             ),
             "active_units": ("", "numbers of the code whose posterior mean has a variance above 0.01 over images"),
             "kl_nats": ("nats", "what the code costs per test image, KL(q(z | x) || p(z))"),
-            "kl_<dimension>": ("nats", "what each dimension of the code costs of that; they add up to it"),
+            "kl_<dimension>": ("nats", "what each dimension, or group, of the code costs of that; they add up to it"),
             "mig": (
                 "share",
                 "mutual information gap of the numbers of a code drawn from q(z | x) and the factors of the images, "

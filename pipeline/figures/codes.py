@@ -27,11 +27,13 @@ def traversals(images: np.ndarray, values: np.ndarray, levels: int | None):
     return pictures.grid(sheet, levels, steps, labels), "What each dimension of the code does to the image", text
 
 
-def rates(kl: np.ndarray, found: dict, colour: str):
-    """KL(q(z_i | x) || p(z_i)) of each dimension on test images, sorted; dots, as a bar has no foot on a log scale."""
+def rates(kl: np.ndarray, found: dict, colour: str, size: int | None = None):
+    """KL(q(z_i | x) || p(z_i)) on test images, sorted, of each dimension, or of each part where a code of that size is priced
+    by groups or as a whole; dots, as a bar has no foot on a log scale."""
+    part = "dimension" if size in (None, len(kl)) else "part"
     kl = np.sort(np.asarray(kl, np.float64))[::-1]
     used = int((kl > UNUSED).sum())
-    figure, axes = panel("dimension of the code, sorted", "nats that it costs per test image")
+    figure, axes = panel(f"{part} of the code, sorted", "nats that it costs per test image")
     low = min(UNUSED / 4, max(kl.min(), 1e-5) / 2)
     at = np.arange(1, len(kl) + 1)
     for some, tone, fill in ((at <= used, colour, colour), (at > used, MUTED, PAPER)):
@@ -49,11 +51,13 @@ def rates(kl: np.ndarray, found: dict, colour: str):
     axes.annotate(f"unused below {UNUSED:g}", (1, UNUSED), (-2, -10), **RIGHT, color=MUTED, fontsize=8, bbox=box)
     text = (
         f"The code of a test image costs {nats(found.get('kl_nats', kl.sum()))} nats, {percent(kl[0] / kl.sum())} of them in "
-        f"the costliest dimension; {count(used)} of {count(len(kl))} cost more than {UNUSED:g} nats each"
+        f"the costliest {part}; {count(used)} of {count(len(kl))} cost more than {UNUSED:g} nats each"
     )
     if "active_units" in found:
-        text += f", and {count(found['active_units'])} are active: over training images their mean varies by more than 0.01"
-    return figure, "What each dimension of the code costs, sorted", text + "."
+        text += (
+            f", and {count(found['active_units'])} dimensions are active: over training images their means vary by over 0.01"
+        )
+    return figure, f"What each {part} of the code costs, sorted", text + "."
 
 
 def code_map(codes: np.ndarray, labels: np.ndarray | None):
