@@ -25,7 +25,7 @@ class Potential(Machine):
     def __init__(self, shape: tuple[int, int, int], channels: list[int]):
         super().__init__(int(np.prod(shape)))
         hidden = [keras.layers.Conv2D(each, 3, padding="same", activation="elu") for each in channels]
-        last = keras.layers.Dense(1, kernel_initializer="zeros", dtype="float32")
+        last = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", dtype="float32")  # Z takes a constant back
         self.shape = shape
         self.f = keras.Sequential([keras.Input(shape), *hidden, keras.layers.Flatten(), last])
 
