@@ -5,8 +5,9 @@ from tools.outputs_of_evidence import BASELINES, CALIBRATION, EVIDENCE, INTERVAL
 
 LOSS = {
     "loss": (
-        "nats; squared error where there is no density",
-        "what training minimised (its rate weighted by beta), the mean over images",
+        "nats; squared error where there is no density; squared MMD of validation samples of a GAN",
+        "what training minimised (its rate weighted by beta), the mean over images; with a critic its loss is in it, and of an "
+        "energy model trained by chains it is a difference of energies, not a likelihood: the validation loss is one",
     ),
     "distortion": ("as the loss", "the part of it that reconstruction costs"),
     "rate": ("nats", "the part of it that the code costs, KL(q(z | x) || p(z)); of a map of codes -log p(z)"),
@@ -100,6 +101,15 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "learning_rate": ("", "at the end of the epoch"),
             **LOSS,
             "commitment": ("squared distance", "beta |z_e - sg(e)|^2, what draws encodings to their codes"),
+            "tightening": (
+                "nats",
+                "what the bound of several draws adds to `distortion + rate`: negative, as it is tighter",
+            ),
+            "distance": (
+                "squared MMD",
+                "of implicit models: how far draws of the prior are from codes, times the penalty, or samples from images",
+            ),
+            "penalty": ("squared distance", "penalty |z|^2 of an auto-decoder's codes"),
             "codebook": ("squared distance", "|sg(z_e) - e|^2, what draws codes to encodings, where the loss does that"),
             "valid_<term>": (
                 "as the term",
