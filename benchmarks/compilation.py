@@ -29,7 +29,7 @@ def short(settings: dict) -> dict:
             training["epochs"] = 2
     for block in settings["evidence"].values():
         block |= {"draws": 1000} if block.get("draws", 0) > 1000 else {}
-        block |= {"annealed": 4} if block.get("annealed") else {}
+        block |= {"annealed": 32} if (block.get("annealed") or 0) > 32 else {}
     return settings
 
 
@@ -71,7 +71,8 @@ def name(function) -> str:
 
 
 def models(function) -> tuple:
-    """Those that a function is about, each with its phase of training: it, or what it is bound to or closes over, has them."""
+    """Those that a function is about, each with its phase of training: it, or what it is bound to or closes over, has them. The
+    scale of an annealing is with them, as it is a constant in what is compiled."""
     import keras
 
     found, seen = [], []
@@ -81,6 +82,7 @@ def models(function) -> tuple:
             found.append((id(thing), getattr(thing, "phase", None)))
         elif deep < 4 and not any(thing is each for each in seen):
             seen.append(thing)
+            found.extend([thing.scale] if isinstance(getattr(thing, "scale", None), float) else [])
             cells = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or ()]
             held = [getattr(thing, name, None) for name in ("__self__", "model", "function")]
             for each in (*cells, *held):

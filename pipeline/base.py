@@ -1,10 +1,10 @@
 """The conventions and the protocol, stated once.
 
-x is an image batch [B, H, W, C]. With `levels`, x holds integers 0..levels-1 and a log-probability is that of the
-discrete image (measure "mass"); without, x is real and the number is a density (measure "density"). The two never share
-a column. Log-probabilities are in nats, per image, [B]; a loss is minimised; `elbo` is a lower bound; nothing is averaged
-before the end. Noise is an argument: a model draws nothing itself but dropout in training, so that chunks, restarts,
-workers and backends cannot change which noise an image gets. State moves only inside a layer's `call` with training=True.
+x is an image batch [B, H, W, C]. With `levels`, x holds integers 0..levels-1 and a log-probability is that of the discrete
+image (measure "mass"); without, x is real and the number is a density (measure "density"). The two never share a column.
+Log-probabilities are in nats, per image, [B]; a loss is minimised; `elbo` is a lower bound; nothing is averaged before the
+end. Noise is an argument: a model draws nothing itself but dropout in training, so that chunks, restarts, workers and backends
+cannot change which noise an image gets. State moves only inside a layer's `call` with training=True.
 """
 
 import zlib
@@ -189,10 +189,10 @@ class Autoregressive(Exact):
 
 
 class Latent(Density, Encodes):
-    """p(x) = integral of p(z) p(x | z). z, q and eps may be trees; here leading axes [k, B] are written out once.
+    """p(x) = integral of p(z) p(x | z). z, q and eps may be trees; here leading axes [k, B] are written out once. `sample`
+    draws x ~ p(x | z) at z = prior(noise), so that (z, x) is a pair whose z is an exact draw from p(z | x)."""
 
-    `sample` draws x ~ p(x | z) at z = prior(noise), so that (z, x) is a pair whose z is an exact draw from p(z | x).
-    """
+    dequantises = False  # True where z holds the levels of its image, so that no other z belongs to it
 
     @abstractmethod
     def posterior(self, x, y=None):

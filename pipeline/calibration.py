@@ -17,7 +17,7 @@ from pipeline import backend, heads, models, training
 from pipeline.base import Spec, generator
 from pipeline.data import digits
 from pipeline.data.store import Images, Split
-from pipeline.evidence import annealing, importance, integral, score, summary
+from pipeline.evidence import annealing, importance, integral, pairs, score, summary
 from pipeline.evidence.tiles import Kept, silent
 
 SIZE, LATENT, OVERLAP = 32, 8, 1.5  # of x and z of `line`; how much of each factor all have in common
@@ -102,24 +102,23 @@ def compared(log_prob: np.ndarray, truth: np.ndarray, variance: np.ndarray, side
     }
 
 
-def flags(model, images: Images, wished: dict, kept: Kept) -> dict:
+def flags(sampler: importance.Importance, images: Images, wished: dict, kept: Kept) -> dict:
     """What a run with these settings would say of itself."""
-    tables = score.score(model, images, 0, wished, kept, silent)
+    model = sampler.model
+    tables = score.score(model, images, 0, wished, kept, silent, sampler)
     found = summary.headline(score.kinds(model), model.spec, tables, "", None, BASELINES, [])
     names = ("nll_nats", "nll_mc_se", "ess_median", "heavy_tailed", "annealed_gain_nats", "annealed_gain_se", "flags")
     return {name: found[name] for name in names if name in found}
 
 
 def sandwich(
-    chains: annealing.Annealing, steps: annealing.Steps, truth_of: Callable, count: int, kept: Kept
+    chains: annealing.Annealing, steps: annealing.Steps, x: np.ndarray, z, truth: np.ndarray, kept: Kept
 ) -> tuple[dict, dict]:
-    """Annealing from both sides, on images that the model made; and the arrays behind it.
+    """Annealing from both sides, on images that the model made from z; and the arrays behind it.
 
     A jackknife over few chains is itself uncertain: an image's error is taken to be no less than the images' root mean square.
     """
-    x, z = chains.simulated(count)
     below, above = chains.estimate(x, steps, "simulated", kept), chains.reverse(x, z, steps, kept)
-    truth = truth_of(x)
     low, high = (np.sqrt(np.maximum(each.variance, each.variance.mean())) for each in (below, above))
     inside, stated = (
         ((below.log_prob - 2 * a <= truth) & (truth <= above.log_prob + 2 * b)).mean()
@@ -138,7 +137,7 @@ def sandwich(
 
 def estimators(
     model, images: Images, truth: np.ndarray, wished: dict, kept: Kept, every: bool = False
-) -> tuple[dict, dict, float]:
+) -> tuple[dict, dict, importance.Importance, float]:
     """Importance sampling with the proposal that validation images choose, and at `every` width; the k-curves behind it."""
     sampler, x = importance.Importance(model, 0, wished["defensive"]), images.test.x
     scale = importance.best(sampler.sweep(images.valid.x, wished["draws"], wished["scales"], kept))
@@ -152,7 +151,7 @@ def estimators(
             found[f"importance, x{width:g}"] = row
         if width == scale:
             found["importance"], arrays["importance"] = row | {"scale": width}, by.log_prob
-    return found, arrays, scale
+    return found, arrays, sampler, scale
 
 
 def calibrate(latent: dict, codes: dict, images: int, epochs: int, begin: Callable[[str], Kept]) -> tuple[dict, dict]:
@@ -168,24 +167,25 @@ def calibrate(latent: dict, codes: dict, images: int, epochs: int, begin: Callab
     for name, (make, truth_of) in cases.items():
         kept = begin(name)
         model, data = make(kept)
-        truth = truth_of(model, data.test.x)
-        found[name], arrays[name], scale = estimators(model, data, truth, latent, kept, every=name == "line")
+        made, z = pairs.simulated(model, 0, len(data.test.x), kept)
+        truth, truth_of_made = np.split(truth_of(model, np.concatenate([data.test.x, made])), 2)
+        found[name], arrays[name], sampler, scale = estimators(model, data, truth, latent, kept, every=name == "line")
         chains = annealing.Annealing(model, 0, latent["chains"], scale, latent["start"] == "prior")
         steps = chains.pilot(data.valid.x, latent["temperatures"], kept)
         by = chains.estimate(data.test.x, steps, kept=kept)
         found[name]["annealed"] = compared(by.log_prob, truth, by.variance, "below")
         arrays[name] |= {"annealed": by.log_prob, "temperatures": steps.betas[1:], "accepted": by.accepted}
-        both, more = sandwich(chains, steps, lambda x, m=model, t=truth_of: t(m, x), len(truth), kept)
+        both, more = sandwich(chains, steps, made, z, truth_of_made, kept)
         found[name] |= both
         arrays[name] |= {f"simulated_{key}": values for key, values in more.items()}
         if name == "line":
-            found["narrow"] = flags(model, data, latent | {"scales": [1.0], "defensive": 0.0}, kept)
+            found["narrow"] = flags(sampler.undefended, data, latent | {"scales": [1.0], "defensive": 0.0}, kept)
             found["narrow"]["bias_nats"] = float(-found["narrow"]["nll_nats"] - truth.mean())
-            found["chosen"] = flags(model, data, latent, kept)
+            found["chosen"] = flags(sampler, data, latent, kept)
     kept = begin("codes")
     model, data = quantised(images // 2, epochs, kept)
     truth = integral.enumeration(model, data.test.x)
-    found["codes"], arrays["codes"], _ = estimators(model, data, truth, codes, kept)
+    found["codes"], arrays["codes"], *_ = estimators(model, data, truth, codes, kept)
     single = integral.bound(model, data.test.x)
     found["codes"]["bound"] = {"side": "below", "images": len(truth), "bias_nats": float((single - truth).mean())}
     found["codes"]["bound"]["highest_nats"] = float((single - truth).max())  # of one image: no draw is involved

@@ -118,11 +118,12 @@ def multiquadratics(a, b):
 
 def squared_mmd(a, b):
     """The squared distance of two distributions, from n draws of each [n, d]: unbiased, and so below 0 by chance where they
-    are the same (A. Gretton et al., JMLR 2012, equation 3)."""
+    are the same; 0 of one draw, of which nothing can be said (A. Gretton et al., JMLR 2012, equation 3)."""
     n = ops.cast(ops.shape(a)[0], "float32")
-    pairs = ops.maximum(n * (n - 1.0), 1.0)  # of one draw nothing can be said
+    pairs = n * (n - 1.0)
     inside = ops.sum(multiquadratics(a, a)) + ops.sum(multiquadratics(b, b)) - 2.0 * n * len(SCALES)  # k(a, a) = len(SCALES)
-    return inside / pairs - 2.0 * ops.mean(multiquadratics(a, b))
+    found = inside / ops.maximum(pairs, 1.0) - 2.0 * ops.mean(multiquadratics(a, b))
+    return ops.where(pairs > 0.0, found, 0.0)
 
 
 def uniforms(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

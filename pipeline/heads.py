@@ -40,6 +40,7 @@ def train(x: np.ndarray, start: str, seed: int) -> dict[str, np.ndarray]:
         jit_compile=not tensorflow,
     )
     watch = Watch(x)
+    encoder.optimizer.build(encoder.trainable_variables)  # in the first step it would have that compiled twice
     encoder.fit(x, x, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[watch])
     return {name: np.array([row[name] for row in watch.rows]) for name in watch.rows[0]}
 

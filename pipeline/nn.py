@@ -6,9 +6,11 @@ dropout: the share of hidden units that training leaves out
 Under mixed precision the hidden layers compute in 16 bits and the last one in 32.
 """
 
+import itertools
 from typing import Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from pipeline import Refusal
@@ -59,6 +61,26 @@ def moments(network, given) -> list:
     """A mean and a log-variance [..., size] of what is given [..., inputs]."""
     made = network(ops.reshape(given, (-1, given.shape[-1])))
     return ops.split(ops.reshape(made, (*ops.shape(given)[:-1], made.shape[-1])), 2, axis=-1)
+
+
+def masks(order: np.ndarray, degrees: list[np.ndarray], outputs: int = 1) -> list[np.ndarray]:
+    """For the kernels [inputs, units] of a chain, 0 and 1 (M. Germain et al., ICML 2015, equations 8 and 9,
+    https://arxiv.org/abs/1502.03509): a hidden unit of degree k sees inputs whose place in the order is k at most, and an
+    output, of which each place has so many side by side, hidden units of a degree below its place."""
+    seen = [before[:, None] <= after for before, after in itertools.pairwise([order, *degrees])]
+    return [mask.astype("float32") for mask in (*seen, [order, *degrees][-1][:, None] < np.tile(order, outputs))]
+
+
+class Masked(keras.layers.Layer):
+    """x (W * mask) + b: what the mask leaves out an output does not see, whatever an optimizer does to W."""
+
+    def __init__(self, inputs: int, outputs: int, first: str = "glorot_uniform"):
+        super().__init__(dtype="float32")
+        self.kernel = self.add_weight(name="kernel", shape=(inputs, outputs), initializer=first)
+        self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros")
+
+    def call(self, x, mask):
+        return ops.matmul(x, self.kernel * mask) + self.bias
 
 
 class Clock(keras.layers.Layer):

@@ -46,7 +46,7 @@ def draw(run: str) -> None:
             gallery, found = gallery | more, found | facts
         else:
             gallery |= traversals(decode, codes["train"])
-            if isinstance(model, Latent) and not getattr(model, "dequantises", False):  # whose code is the image
+            if isinstance(model, Latent) and not model.dequantises:
                 more, facts = rates(model, images.test.x, codes["train"], generator(seed, "rates"))
                 gallery, found = gallery | more, found | facts
                 if images.factors:

@@ -8,7 +8,7 @@ from known import Halves
 
 from pipeline import Refusal, backend, calibration, evidence
 from pipeline.base import Latent, generator
-from pipeline.evidence import annealing, integral, score
+from pipeline.evidence import annealing, integral, pairs, score
 
 pytestmark = [pytest.mark.backend, pytest.mark.xdist_group("annealing")]
 CHAINS, COUNT = 16, 60
@@ -47,7 +47,7 @@ def test_a_few_temperatures_are_as_unbiased_but_noisier(line):
 
 def test_the_truth_lies_between_the_bounds(line):
     model, _, chains, steps = line
-    x, z = chains.simulated(COUNT)
+    x, z = pairs.simulated(chains.model, chains.seed, COUNT, {})
     below, above, truth = chains.estimate(x, steps, "simulated"), chains.reverse(x, z, steps), integral.gaussian(model, x)
     assert below.log_prob.mean() - 4 * score.noise(below.variance) < truth.mean()
     assert above.log_prob.mean() + 4 * score.noise(above.variance) > truth.mean()
@@ -61,7 +61,7 @@ def test_the_truth_lies_between_the_bounds(line):
 
 def test_simulated_images_come_with_the_z_that_made_them(line):
     model, _, chains, _ = line
-    x, z = chains.simulated(2000)
+    x, z = pairs.simulated(chains.model, chains.seed, 2000, {})
     error = x.reshape(len(x), -1) - np.asarray(model.decode(z)).reshape(len(x), -1)
     assert error.std() == pytest.approx(1.0, abs=0.02)  # what p(x | z) says, and no more
     assert abs(np.corrcoef(error[:, 0], z[:, 0])[0, 1]) < 0.1
@@ -99,7 +99,7 @@ def test_z_may_be_a_tree():
     rng = np.random.default_rng(0)
     model = Halves(0.5 * rng.standard_normal((5, 2)), 1.0)
     chains = annealing.Annealing(model, 0, CHAINS)
-    x, z = chains.simulated(COUNT)
+    x, z = pairs.simulated(chains.model, chains.seed, COUNT, {})
     steps = chains.pilot(x, 100)
     below, above = chains.estimate(x, steps), chains.reverse(x, z, steps)
     truth = model.log_prob(x)
@@ -139,7 +139,7 @@ def test_temperatures_that_fill_up_a_call_change_nothing(line, monkeypatch):
     """Seven temperatures in a call of fifty, and in three of three, with the same noise."""
     _, _, chains, steps = line
     some = annealing.Steps(steps.betas[:8] / steps.betas[7], steps.sizes[:7])
-    x, z = chains.simulated(4)
+    x, z = pairs.simulated(chains.model, chains.seed, 4, {})
     whole = chains.estimate(x, some), chains.reverse(x, z, some)
     assert [len(part.accepted) for part in whole] == [7, 7]
     noise = chains.noise

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import compilation, results, sampling
 from pipeline import Refusal, models
-from pipeline.evidence import importance
+from pipeline.evidence import annealing, importance
 
 SPEC = {"shape": [4, 4, 1], "levels": 2, "classes": None}
 NETWORK = {"latent": 2, "body": "dense", "widths": [4], "likelihood": "bernoulli"}
@@ -85,6 +85,9 @@ def test_what_is_traced_is_told_apart_by_function_model_and_phase_of_training():
     encode = model.encode
     assert compilation.models(lambda x: encode(x)) == about[0][1]
     assert compilation.models(importance.Importance(model, 0).plain) == about[0][1]  # as what it is bound to has the model
+    first, second = (compilation.models(annealing.Annealing(model, 0, 4, scale).started) for scale in (1.0, 2.0))
+    assert first != second
+    assert set(first) & set(second) == set(about[0][1])
     assert compilation.name(model.encode) != compilation.name(model.decode)
     model.phase = "another"
     assert compilation.models(model.encode) != about[0][1]

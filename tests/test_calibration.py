@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import backend, calibration, evidence, params, verdict
-from pipeline.evidence import annealing, integral
+from pipeline.evidence import annealing, integral, pairs
 
 FINE = {
     "line": {
@@ -110,12 +110,13 @@ def test_what_was_finished_when_it_was_stopped_changes_nothing():
     def found(kept: dict) -> list:
         model, images = calibration.line(40)
         truth = integral.gaussian(model, images.test.x)
-        known, arrays, scale = calibration.estimators(model, images, truth, wished, kept, every=True)
+        known, arrays, sampler, scale = calibration.estimators(model, images, truth, wished, kept, every=True)
         chains = annealing.Annealing(model, 0, wished["chains"], scale)
         steps = chains.pilot(images.valid.x, wished["temperatures"])
-        both, more = calibration.sandwich(chains, steps, lambda x: integral.gaussian(model, x), 40, kept)
-        narrow = calibration.flags(model, images, wished | {"scales": [1.0]}, kept)
-        return [known, both, narrow, calibration.flags(model, images, wished, kept), {**arrays, **more}]
+        x, z = pairs.simulated(model, 0, 40, {})
+        both, more = calibration.sandwich(chains, steps, x, z, integral.gaussian(model, x), kept)
+        narrow = calibration.flags(sampler, images, wished | {"scales": [1.0]}, kept)
+        return [known, both, narrow, calibration.flags(sampler, images, wished, kept), {**arrays, **more}]
 
     half = Forgetful()
     whole, again = found(half), found(half)

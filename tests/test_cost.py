@@ -56,6 +56,24 @@ def test_a_step_is_three_times_the_loss_of_its_images():
     assert cost.multiply_adds(model.sample, model.noise(1, generator(0, "s"))) == 3 * 10 + 10 * 64
 
 
+def test_a_step_costs_what_training_does_and_moves_nothing():
+    """One-step chains of 16 pixels and 3 hidden units, where a validation loss sums 2^3 states; a critic beside its maker."""
+    spec = {"shape": [4, 4, 1], "levels": 2, "classes": None}
+    x = np.zeros((1, 4, 4, 1), "uint8")
+    rbm = models.build("energy", "rbm", spec, {"hidden": 3, "steps": 1, "sample_steps": 1}, 0)
+    assert cost.of_step(rbm, x, None, 5) == 3 * 5 * 4 * 16 * 3  # two energies and one step there and back
+    network = {"latent": 3, "body": "dense", "widths": [10], "likelihood": "bernoulli", "beta_warmup": 4}
+    vae = models.build("latent", "vae", spec, network, 0)
+    before = vae.get_weights()
+    cost.of_step(vae, x, None, 5)
+    assert all(np.array_equal(a, b) for a, b in zip(before, vae.get_weights(), strict=True))
+    network, maker, critic = {"latent": 3, "body": "dense", "widths": [10]}, 3 * 10 + 10 * 16, 16 * 10 + 10
+    gan = models.build("implicit", "gan", spec, network, 0)
+    assert cost.of_step(gan, x, None, 5) == 3 * 5 * (maker + 3 * critic)  # of a real one, of a fake one, and of it once more
+    damped = models.build("implicit", "gan", spec, network | {"damping": 1.0}, 0)
+    assert cost.of_step(damped, x, None, 5) == 3 * 5 * (maker + (3 + 2) * critic)
+
+
 @pytest.mark.parametrize("stack, least", [("plain", 0.5), ("gated", 1.0)])
 def test_drawing_an_image_costs_one_forward_pass_of_a_pixelcnn(stack, least):
     """Or less: a forward pass of the plain stack multiplies with the masked half of its kernels, too."""

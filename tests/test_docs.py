@@ -96,6 +96,11 @@ def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monk
     one = vae | {"seeds": [0]}
     of_codes = {"family": "quantised", "model": "vqvae", "evidence": "codes"}
     content["runs"]["q"] = one | of_codes | {"network": quantised, "training": parts}
+    more = {"i": ("latent", "vae", network | {"objective": "iwae", "draws": 2})}
+    more["w"] = ("implicit", "wae", ae["network"] | {"penalty": 1.0})
+    more["d"] = ("autoencoder", "autodecoder", ae["network"] | {"penalty": 1.0, "steps": 1, "rate": 0.1})
+    for name, (family, model, network) in more.items():
+        content["runs"][name] = one | {"family": family, "model": model, "network": network, "training": training}
     content["runs"]["p"] = one | {"family": "autoregressive", "model": "pixelcnn", "network": pixels, "training": training}
     monkeypatch.setattr(params, "read", lambda: content)
     monkeypatch.setattr(store, "ROOT", tmp_path)
@@ -103,7 +108,8 @@ def test_every_key_and_column_of_a_finished_project_is_documented(tmp_path, monk
     for run in ("r", "q", "p"):
         for stage in (train, estimate, draw):
             stage(run)
-    train("a")
+    for run in ("a", *more):
+        train(run)
     claims("c")
     store.write_csv(tmp_path / "reports" / "plots" / "curves.csv", curves({"r": vae}))
     store.write_csv(tmp_path / "reports" / "plots" / "nll.csv", nlls({"r": vae}))

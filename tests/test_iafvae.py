@@ -10,7 +10,7 @@ from pipeline import models
 from pipeline.base import generator
 from pipeline.distributions import standard_normal
 from pipeline.gates import jacobian
-from pipeline.models.latent.iafvae import BIAS, Step, masks
+from pipeline.models.latent.iafvae import BIAS, Step
 
 pytestmark = pytest.mark.backend
 BINARY = {"shape": [4, 4, 1], "levels": 2, "classes": None}
@@ -21,7 +21,7 @@ WIDTHS = [[], [1], [4], [7], [16], [12, 5], [5, 12, 8]]
 def reaches(d: int, hidden: list[int]) -> np.ndarray:
     """[i, j]: the number of ways from input j to the i-th outputs m and a."""
     ways = np.eye(d)
-    for mask in masks(d, hidden):
+    for mask in Step(d, hidden).masks:
         ways = ways @ mask
     np.testing.assert_array_equal(ways[:, :d], ways[:, d:])
     return ways[:, :d].T
@@ -61,7 +61,7 @@ def test_a_steps_jacobian_is_triangular_with_its_gates_on_the_diagonal(step):
 def test_every_dimension_sees_all_of_the_context(step):
     made, z, h = step
     found = jacobian(lambda h: made(z, h)[0], np.broadcast_to(h, (6, 5, 3)))
-    if made.network[0].units >= 4:
+    if made.masks[0].shape[1] >= 4:
         assert (np.abs(found).max(axis=(0, 1)) > 0).all()
 
 

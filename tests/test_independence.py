@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline import calibration, evidence
-from pipeline.evidence import annealing, gaps, importance, score
+from pipeline.evidence import annealing, gaps, importance, pairs, score
 
 pytestmark = pytest.mark.backend
 STEPS = annealing.Steps(annealing.temperatures(20), np.full(20, 0.3))
@@ -41,7 +41,7 @@ def test_reported_chains_leave_their_steps_alone():
         return found
 
     chains.run = watched
-    x, z = chains.simulated(4)
+    x, z = pairs.simulated(chains.model, chains.seed, 4, {})
     chains.estimate(x, STEPS)
     chains.reverse(x, z, STEPS)
     assert len(used) == 2

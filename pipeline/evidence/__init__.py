@@ -55,7 +55,7 @@ def misfit(kind: type, wished: dict) -> str | None:
     integral, discrete = wished["integral"], issubclass(kind, Discrete)
     if integral and (integral == "enumeration") != discrete:
         return f"integral: {integral} is for {'z of real numbers' if discrete else 'discrete codes'}"
-    if getattr(kind, "dequantises", False) is True:  # a stand-in for a framework's class has any attribute
+    if kind.dequantises:
         for name in ("integral", "annealed"):
             if wished[name]:
                 return f"{name}: z of this model holds the levels of its image, so that no other z belongs to it"

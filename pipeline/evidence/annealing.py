@@ -237,12 +237,6 @@ class Annealing:
         log_prob, variance = log_mean(np.ascontiguousarray(found["weights"].reshape(len(x), self.chains).T))
         return Annealed(sign * log_prob, variance, found["accepted"].mean(axis=0))
 
-    def simulated(self, count: int):
-        """Images that the model made, and the z of each: an exact draw from p(z | x)."""
-        made = [self.model.noise(1, generator(self.seed, "simulated", image)) for image in range(count)]
-        noise = keras.tree.map_structure(lambda *leaves: np.concatenate(leaves), *made)
-        return backend.compiled(lambda noise: (self.model.sample(noise), self.model.prior(noise)))(noise)
-
 
 def _like(value, leaf):
     """[M, B] with as many axes as the leaf [M, B, ...]; a scalar as it is."""

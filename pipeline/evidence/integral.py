@@ -37,15 +37,22 @@ def bound(model: Discrete, x: np.ndarray) -> np.ndarray:
     return backend.batched(one, CHUNK)(x).astype("float64")
 
 
-def summed(model: Latent, x: np.ndarray, z_of: Callable, count: int, progress=silent) -> np.ndarray:
+def compiled_joint(model: Latent) -> Callable:
+    """log p(x, z) [J, N] of every z with every image."""
+    return backend.compiled(lambda x, z: model.log_likelihood(x, z[:, None]) + model.log_prior(z[:, None]))
+
+
+def summed(
+    model: Latent, x: np.ndarray, z_of: Callable, count: int, progress=silent, joint: Callable | None = None
+) -> np.ndarray:
     """log sum_j p(x, z_j) of each image: every z is decoded once and compared with every image; sums run in float64."""
     cost = len(x) * model.spec.dims * (model.spec.levels or 1)
     chunk = int(min(count, max(1, TILE // cost)))
-    weigh = backend.compiled(lambda x, z: model.log_likelihood(x, z[:, None]) + model.log_prior(z[:, None]))
+    joint = joint or compiled_joint(model)
     x, total, started = np.asarray(x), np.full(len(x), -np.inf), time.monotonic()
     for first in range(0, count, chunk):
         index = np.arange(first, first + chunk)
-        w = weigh(x, z_of(np.minimum(index, count - 1)))[index < count].astype("float64")
+        w = joint(x, z_of(np.minimum(index, count - 1)))[index < count].astype("float64")
         total = np.logaddexp(total, logsumexp(w, axis=0))
         done = min(first + chunk, count)
         if done % (chunk * 50) == 0 or done == count:
@@ -72,7 +79,7 @@ def quadrature(model: Latent, x: np.ndarray, progress=silent) -> tuple[np.ndarra
     middle = (draws.max(axis=0) + draws.min(axis=0)) / 2
     ends = np.stack([middle, middle]) + REACH * np.outer([-0.5, 0.5], np.ptp(draws, axis=0))
     axes = np.linspace(*ends, POINTS)
-    volume = np.log(axes[1] - axes[0]).sum()
+    volume, joint = np.log(axes[1] - axes[0]).sum(), compiled_joint(model)
 
     def summing(every: int) -> np.ndarray:
         some = axes[::every]
@@ -82,7 +89,7 @@ def quadrature(model: Latent, x: np.ndarray, progress=silent) -> tuple[np.ndarra
             at = np.unravel_index(index, shape)
             return np.stack([some[place, i] for i, place in enumerate(at)], axis=-1).astype("float32")
 
-        total = summed(model, x, z_of, len(some) ** draws.shape[1], progress)
+        total = summed(model, x, z_of, len(some) ** draws.shape[1], progress, joint)
         return total + volume + draws.shape[1] * np.log(every)
 
     fine = summing(1)

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline import Refusal
 from pipeline.base import Density, Discrete, Exact, Latent, Samples, Trainable
 from pipeline.data.store import Images
-from pipeline.evidence import annealing, exact, gaps, importance, integral, misfit
+from pipeline.evidence import annealing, exact, gaps, importance, integral, misfit, pairs
 from pipeline.evidence.tiles import Kept, tiles
 
 ROWS = 100  # temperatures that are written down at most
@@ -42,8 +42,13 @@ def noise(variance: np.ndarray) -> float:
     return math.sqrt(variance.sum()) / len(variance)
 
 
-def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: Callable) -> dict[str, pd.DataFrame]:
-    """One seed's tables. The first estimate is the headline; no rows where no density is claimed or none was asked for."""
+def score(
+    model, images: Images, seed: int, wished: dict, kept: Kept, progress: Callable, sampler: importance.Importance | None = None
+) -> dict[str, pd.DataFrame]:
+    """One seed's tables. The first estimate is the headline; no rows where no density is claimed or none was asked for.
+
+    sampler: one that is compiled already
+    """
     if why := misfit(type(model), wished):
         raise Refusal(why)
     x, y = images.test.x, images.test.y
@@ -57,7 +62,8 @@ def score(model, images: Images, seed: int, wished: dict, kept: Kept, progress: 
         found["log_prob_nats"], row = integrated(model, x, wished["integral"], kept, progress)
         rows.append(row)
     if isinstance(model, Latent) and wished["draws"] is not None:
-        sampled, tables, by = sampling(model, images, seed, wished, kept, progress)
+        sampler = sampler or importance.Importance(model, seed, wished["defensive"])
+        sampled, tables, by = sampling(sampler, images, wished, kept, progress)
         found, rows = sampled | found, [*rows, tables.pop("estimate")]
     if isinstance(model, Latent) and wished["annealed"] is not None:
         scale = tables.get("scale", 1.0)
@@ -102,10 +108,9 @@ def integrated(model: Latent, x: np.ndarray, way: str, kept: Kept, progress: Cal
     return found, estimate("enumeration", found, 0.0, "exact", model.codes**model.sites)
 
 
-def sampling(model: Latent, images: Images, seed: int, wished: dict, kept: Kept, progress: Callable):
+def sampling(sampler: importance.Importance, images: Images, wished: dict, kept: Kept, progress: Callable):
     """Columns per image, tables and a row, all by importance sampling with the proposal that is best on validation images."""
     draws, scale, tables = wished["draws"], wished["scales"][0], {}
-    sampler = importance.Importance(model, seed, wished["defensive"])
     if len(wished["scales"]) > 1:
         sweep = sampler.sweep(images.valid.x, draws, wished["scales"], kept)
         scale = importance.best(sweep)
@@ -115,10 +120,9 @@ def sampling(model: Latent, images: Images, seed: int, wished: dict, kept: Kept,
         tables["sweep"] = sweep
     by = sampler.estimate(images.test.x, draws, scale, kept, progress)
     # The bound has the proposal that was trained, not a wider one.
-    plain = isinstance(model, Discrete) or (scale == 1.0 and not wished["defensive"])
+    plain = isinstance(sampler.model, Discrete) or (scale == 1.0 and not wished["defensive"])
     tables["bound"] = draws if plain else min(100, draws)
-    trained = importance.Importance(model, seed) if wished["defensive"] else sampler
-    elbo = by.elbo if plain else trained.estimate(images.test.x, tables["bound"], kept=kept).elbo
+    elbo = by.elbo if plain else sampler.undefended.estimate(images.test.x, tables["bound"], kept=kept).elbo
     tables |= {
         "scale": scale,
         "k_curve": [
@@ -136,7 +140,7 @@ def anneal(model: Latent, images: Images, seed: int, wished: dict, scale: float,
     chains = annealing.Annealing(model, seed, wished["chains"], scale, wished["start"] == "prior")
     steps = chains.pilot(images.valid.x, wished["temperatures"], kept)
     found = chains.estimate(images.test.x[: wished["annealed"]], steps, kept=kept, progress=progress)
-    made, z = chains.simulated(len(found.log_prob))
+    made, z = pairs.simulated(model, seed, len(found.log_prob), kept)
     below, above = chains.estimate(made, steps, "simulated", kept), chains.reverse(made, z, steps, kept)
     apart = above.log_prob - below.log_prob
     some = np.unique(np.linspace(0, len(steps.sizes) - 1, ROWS).astype(int))

@@ -82,19 +82,6 @@ class AutoregressiveModel(Trainable, Autoregressive):
         return ops.sum(ops.cast(noise["y"][:, None] >= ends, "int32"), axis=-1)
 
 
-class Masked(keras.layers.Layer):
-    """x (W * mask) + b: what the mask leaves out an output does not see, whatever an optimizer does to W."""
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(dtype="float32")
-        self.kernel_initializer = keras.initializers.GlorotUniform()
-        self.kernel = self.add_weight(name="kernel", shape=(inputs, outputs), initializer=self.kernel_initializer)
-        self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros")
-
-    def call(self, x, mask):
-        return ops.matmul(x, self.kernel * mask) + self.bias
-
-
 def binary(spec) -> None:
     if spec.levels != 2:
         raise Refusal(f"data: this model is of binary pixels, found {spec.levels or 'real'} values")

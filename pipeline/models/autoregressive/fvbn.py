@@ -9,13 +9,14 @@ The loss is convex; `training.weight_decay` keeps it from learning the training 
 
 import numpy as np
 
-from pipeline.models.autoregressive.blocks import BinaryChain, Masked
+from pipeline import nn
+from pipeline.models.autoregressive.blocks import BinaryChain
 
 
 class Model(BinaryChain):
     def __init__(self, spec):
         super().__init__(spec)
-        self.regressions = Masked(spec.dims, spec.dims)
+        self.regressions = nn.Masked(spec.dims, spec.dims)
         self.before = np.triu(np.ones((spec.dims, spec.dims), "float32"), 1)  # from pixel j, a row, to i, a column: j < i
 
     def logits(self, x):

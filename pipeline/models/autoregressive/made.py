@@ -13,9 +13,10 @@ import math
 import numpy as np
 from keras import ops
 
+from pipeline import nn
 from pipeline.base import Count, Exact, Trainable, generator
 from pipeline.distributions import uniforms
-from pipeline.models.autoregressive.blocks import Masked, binary
+from pipeline.models.autoregressive.blocks import binary
 
 
 class Model(Trainable, Exact):
@@ -31,16 +32,10 @@ class Model(Trainable, Exact):
         places = [np.arange(spec.dims)] + [generator(0, "order", o).permutation(spec.dims) for o in range(1, orders)]
         self.places = np.stack(places)  # [K, D]: m(i) of each order
         sizes = [spec.dims, *widths, spec.dims]
-        self.dense = [Masked(sizes[i], sizes[i + 1]) for i in range(len(sizes) - 1)]
+        self.dense = [nn.Masked(sizes[i], sizes[i + 1]) for i in range(len(sizes) - 1)]
         # Degrees spread evenly over 0..D-2: as many units see little as see much.
         degrees = [np.arange(width) * (spec.dims - 1) // width for width in widths]
-        self.masks = [self.masked(place, degrees) for place in self.places]
-
-    def masked(self, place: np.ndarray, degrees: list[np.ndarray]) -> list[np.ndarray]:
-        """Of each layer [inputs, outputs]: a degree is seen by those as high, and by pixels that stand behind it."""
-        steps = [place, *degrees]
-        hidden = [before[:, None] <= after for before, after in zip(steps, degrees, strict=False)]
-        return [mask.astype("float32") for mask in (*hidden, steps[-1][:, None] < place)]
+        self.masks = [nn.masks(place, degrees) for place in self.places]
 
     def logits(self, x, order: int):
         """[B, D] of 0 and 1 -> [B, D], of each pixel given those before it in the order."""

@@ -89,7 +89,7 @@ class Flow(Trainable, Latent):
     """
 
     steps: list[Step]  # f is one after the other
-    dequantises = True  # z holds the levels of its image: what goes from one z to another has nowhere to go
+    dequantises = True
 
     def __init__(self, spec, *, dequantiser: list[Count] | None = None):
         super().__init__(spec)

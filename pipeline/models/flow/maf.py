@@ -6,38 +6,20 @@ D. P. Kingma, T. Salimans, R. Jozefowicz et al., NeurIPS 2016, https://arxiv.org
     maf: f = g, a density in one pass of each step's network, a sample in D
     iaf: f = g^-1, the reverse
 
-A mask is made of degrees (Germain et al., ICML 2015, https://arxiv.org/abs/1502.03509): hidden units of degree k see z_1, ...,
-z_k, and the i-th outputs units of degree below i. The order of the numbers is reversed after each step. Before each there is a
-scale for each number, where the paper has batch normalisation. a is kept within +-LIMIT.
+The order of the numbers is reversed after each step. Before each there is a scale for each number, where the paper has batch
+normalisation. a is kept within +-LIMIT.
 """
 
 from typing import Literal
 
-import keras
 import numpy as np
 from keras import ops
 
+from pipeline import nn
 from pipeline.base import Count
 from pipeline.models.flow.blocks import Flow, Normed, Step
 
 LIMIT = 2.0
-
-
-def masks(dims: int, hidden: list[int]) -> list[np.ndarray]:
-    """Of each layer's kernel, [inputs, outputs] of 0 and 1; the last has m and a side by side."""
-    order = np.arange(1, dims + 1)
-    degrees = [order, *(1 + np.arange(units) * (dims - 1) // units for units in hidden)]
-    inner = [degrees[i][:, None] <= degrees[i + 1] for i in range(len(hidden))]
-    return [mask.astype("float32") for mask in (*inner, degrees[-1][:, None] < np.tile(order, 2))]
-
-
-class Masked(keras.layers.Dense):
-    def __init__(self, mask: np.ndarray, first: str = "glorot_uniform"):
-        super().__init__(mask.shape[1], kernel_initializer=first, dtype="float32")
-        self.mask = mask
-
-    def call(self, x):
-        return ops.matmul(x, self.kernel * self.mask) + self.bias
 
 
 class Autoregression(Step):
@@ -45,14 +27,16 @@ class Autoregression(Step):
 
     def __init__(self, dims: int, hidden: list[int], turned: bool):
         super().__init__()
-        self.turned, made = turned, masks(dims, hidden)
-        self.network = [*(Masked(mask) for mask in made[:-1]), Masked(made[-1], "zeros")]
+        self.turned, degrees = turned, [1 + np.arange(units) * (dims - 1) // units for units in hidden]
+        self.masks = nn.masks(np.arange(1, dims + 1), degrees, outputs=2)  # m and a side by side
+        hidden_masks, last = self.masks[:-1], self.masks[-1]
+        self.network = [*(nn.Masked(*mask.shape) for mask in hidden_masks), nn.Masked(*last.shape, "zeros")]
 
     def moves(self, z):
         """m and a [..., D]."""
-        for layer in self.network[:-1]:
-            z = ops.elu(layer(z))
-        m, a = ops.split(self.network[-1](z), 2, axis=-1)
+        for layer, mask in zip(self.network[:-1], self.masks[:-1], strict=True):
+            z = ops.elu(layer(z, mask))
+        m, a = ops.split(self.network[-1](z, self.masks[-1]), 2, axis=-1)
         return m, LIMIT * ops.tanh(a / LIMIT)
 
     def quick(self, z):

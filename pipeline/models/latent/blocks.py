@@ -44,7 +44,7 @@ class LatentModel(Trainable, Latent):
     draws: of z for each image of a batch
     beta: weight of the rate in training
     beta_warmup: the steps of training over which beta, or the capacity, rises from 0
-    free_bits: nats per dimension of z which cost nothing in training
+    free_bits: nats of each part of the rate, a dimension of z or a group, which cost nothing in training
     capacity: nats that the code is held to: beta then weighs how far the mean rate is off; null: none
     """
 

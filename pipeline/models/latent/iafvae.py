@@ -7,35 +7,18 @@ D. P. Kingma, T. Salimans, R. Jozefowicz et al., NeurIPS 2016, https://arxiv.org
     log q(z_T | x) = log N(eps; 0, I) - sum_i [log s_i + sum_t log gate_{t, i}]
 
 dz_t / dz_{t-1} is triangular with the gates on its diagonal. The order of the dimensions is reversed after each step. With
-BIAS > 0 a step begins near identity. A mask is made of degrees (Germain et al., ICML 2015, https://arxiv.org/abs/1502.03509): a
-hidden unit of degree k sees z_1, ..., z_k, the i-th output units of degree below i; those of degree 0 see h alone.
+BIAS > 0 a step begins near identity. Hidden units of degree 0 see h alone.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
+from pipeline import nn
 from pipeline.base import Count
 from pipeline.models.latent.blocks import FlowLatent
 
 BIAS = 1.5
-
-
-def masks(latent: int, hidden: list[int]) -> list[np.ndarray]:
-    """Of each layer's kernel, [inputs, outputs] of 0 and 1; the last has m and a side by side."""
-    order = np.arange(1, latent + 1)
-    degrees = [order, *(np.arange(units) * latent // units for units in hidden)]
-    inner = [degrees[i][:, None] <= degrees[i + 1] for i in range(len(hidden))]
-    return [mask.astype("float32") for mask in (*inner, degrees[-1][:, None] < np.tile(order, 2))]
-
-
-class Masked(keras.layers.Dense):
-    def __init__(self, mask: np.ndarray):
-        super().__init__(mask.shape[1], dtype="float32")
-        self.mask = mask
-
-    def call(self, x):
-        return ops.matmul(x, self.kernel * self.mask) + self.bias
 
 
 class Step(keras.layers.Layer):
@@ -43,13 +26,15 @@ class Step(keras.layers.Layer):
 
     def __init__(self, latent: int, hidden: list[int]):
         super().__init__(dtype="float32")
-        self.network = [Masked(mask) for mask in masks(latent, hidden)]
-        self.context = keras.layers.Dense(self.network[0].units, use_bias=False, dtype="float32")
+        degrees = [np.arange(units) * latent // units for units in hidden]
+        self.masks = nn.masks(np.arange(1, latent + 1), degrees, outputs=2)  # m and a side by side
+        self.network = [nn.Masked(*mask.shape) for mask in self.masks]
+        self.context = keras.layers.Dense(self.masks[0].shape[1], use_bias=False, dtype="float32")
 
     def call(self, z, h):
-        made = self.network[0](z) + self.context(h)
-        for layer in self.network[1:]:
-            made = layer(ops.elu(made))
+        made = self.network[0](z, self.masks[0]) + self.context(h)
+        for layer, mask in zip(self.network[1:], self.masks[1:], strict=True):
+            made = layer(ops.elu(made), mask)
         m, a = ops.split(made, 2, axis=-1)
         log_gate = ops.log_sigmoid(a + BIAS)
         gate = ops.exp(log_gate)
