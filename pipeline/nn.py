@@ -32,35 +32,38 @@ def encoder(body: Body, widths: list[int], shape: tuple[int, int, int], outputs:
     return keras.Sequential([keras.Input(shape), *layers, keras.layers.Dense(outputs, dtype="float32")])
 
 
-def decoder(body: Body, widths: list[int], code: int, shape: tuple[int, int, int], dropout: float) -> keras.Sequential:
-    """[B, code] -> [B, H, W, C], the encoder of the same `widths` mirrored."""
-    layers = []
+def decoder(
+    body: Body, widths: list[int], code: int, shape: tuple[int, int, int], dropout: float, skip: bool = False
+) -> keras.Model:
+    """[B, code] -> [B, H, W, C], the encoder of the same `widths` mirrored; with `skip` every layer sees the code, too."""
+    hidden = []
     if body == "conv":
         height, width = small_side(shape, widths)
-        layers += [keras.layers.Dense(height * width * widths[-1], activation="elu"), *drop(dropout)]
-        layers += [keras.layers.Reshape((height, width, widths[-1]))]
+        hidden += [[keras.layers.Dense(height * width * widths[-1], activation="elu"), *drop(dropout)]]
+        hidden[0] += [keras.layers.Reshape((height, width, widths[-1]))]
         for channels in reversed(widths[:-1]):
-            layers += [keras.layers.Conv2DTranspose(channels, 4, 2, "same", activation="elu"), *drop(dropout)]
-        layers += [keras.layers.Conv2D(shape[-1], 3, 1, "same", dtype="float32")]
+            hidden += [[keras.layers.Conv2DTranspose(channels, 4, 2, "same", activation="elu"), *drop(dropout)]]
+        last = [keras.layers.Conv2D(shape[-1], 3, 1, "same", dtype="float32")]
     else:
         for units in reversed(widths):
-            layers += [keras.layers.Dense(units, activation="elu"), *drop(dropout)]
+            hidden += [[keras.layers.Dense(units, activation="elu"), *drop(dropout)]]
         outputs = keras.layers.Dense(shape[0] * shape[1] * shape[2], dtype="float32")
-        layers += [outputs, keras.layers.Reshape(shape, dtype="float32")]
-    return keras.Sequential([keras.Input((code,)), *layers])
+        last = [outputs, keras.layers.Reshape(shape, dtype="float32")]
+    if not skip:
+        return keras.Sequential([keras.Input((code,)), *(layer for layers in hidden for layer in layers), *last])
+    h = z = keras.Input((code,))
+    for number, layers in enumerate([*hidden, last]):
+        h = h if number == 0 else keras.layers.Concatenate()([h, spread(z, h)])
+        for layer in layers:
+            h = layer(h)
+    return keras.Model(z, h)
 
 
-def normals(hidden: list[int], inputs: int, size: int) -> keras.Sequential:
-    """[N, inputs] -> [N, 2 size], for `moments`: at first N(0, I), whatever is given."""
-    layers = [keras.layers.Dense(units, activation="elu") for units in hidden]
-    last = keras.layers.Dense(2 * size, kernel_initializer="zeros", dtype="float32")
-    return keras.Sequential([keras.Input((inputs,)), *layers, last])
-
-
-def moments(network, given) -> list:
-    """A mean and a log-variance [..., size] of what is given [..., inputs]."""
-    made = network(ops.reshape(given, (-1, given.shape[-1])))
-    return ops.split(ops.reshape(made, (*ops.shape(given)[:-1], made.shape[-1])), 2, axis=-1)
+def spread(z, h):
+    """z [B, code] at every place of h, which may be a map."""
+    if len(h.shape) == 2:
+        return z
+    return keras.layers.UpSampling2D(h.shape[1:3])(keras.layers.Reshape((1, 1, z.shape[-1]))(z))
 
 
 def masks(order: np.ndarray, degrees: list[np.ndarray], outputs: int = 1) -> list[np.ndarray]:

@@ -59,18 +59,16 @@ class Head(keras.layers.Layer):
 
 
 class Network(keras.layers.Layer):
-    """`spec` is of the map: its shape and its levels, or codes. `condition`: the depth D of h [B, H or 1, W or 1, D], or 0;
-    `told`: how many blocks see h, from the first on; None: all."""
+    """`spec` is of the map: its shape and its levels, or codes. `condition`: the depth D of h [B, H or 1, W or 1, D], or 0."""
 
-    def __init__(self, spec, embed, likelihood, *, stack, features, layers, kernel, dropout=0.0, condition=0, told=None):
+    def __init__(self, spec, embed, likelihood, *, stack, features, layers, kernel, dropout=0.0, condition=0):
         super().__init__(dtype="float32")
         if spec.levels is None:
             raise Refusal("network: pixels of real values have no levels to predict one by one")
         if kernel % 2 == 0:
             raise Refusal(f"network.kernel: expected an odd number, found {kernel}")
         self.spec, self.embed, self.likelihood = spec, embed, likelihood
-        told = (layers if told is None else told) if condition else 0
-        self.stack = {"plain": Plain, "gated": Gated}[stack](features, layers, kernel, dropout, told)
+        self.stack = {"plain": Plain, "gated": Gated}[stack](features, layers, kernel, dropout, condition > 0)
         self.head = Head(spec, likelihood, features)
 
     def build(self, shape) -> None:

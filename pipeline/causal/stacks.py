@@ -47,7 +47,7 @@ def by_column(terms: list):
 class Gated(keras.layers.Layer):
     """A vertical stack of all rows above feeds a horizontal one of the pixels to the left. No kernel needs a mask."""
 
-    def __init__(self, features: int, layers: int, kernel: int, dropout: float, told: int):
+    def __init__(self, features: int, layers: int, kernel: int, dropout: float, conditional: bool):
         super().__init__(dtype="float32")
         conv, dense = partial(keras.layers.Conv2D, dtype="float32"), partial(keras.layers.Dense, dtype="float32")
         self.features, self.reach = features, kernel // 2
@@ -57,11 +57,12 @@ class Gated(keras.layers.Layer):
         self.down = [dense(2 * features, use_bias=False) for _ in range(layers)]
         self.out = [dense(features) for _ in range(layers)]
         names = ("vertical", "horizontal")
-        self.condition = {name: [dense(2 * features, use_bias=False) for _ in range(told)] for name in names}
+        told = range(layers if conditional else 0)
+        self.condition = {name: [dense(2 * features, use_bias=False) for _ in told] for name in names}
         self.dropout = keras.layers.Dropout(dropout, dtype="float32")
 
     def told(self, name: str, layer: int, pair, h):
-        return pair + self.condition[name][layer](h) if layer < len(self.condition[name]) else pair
+        return pair + self.condition[name][layer](h) if self.condition[name] else pair
 
     def call(self, inputs, h=None, training=False):
         r = self.reach
@@ -147,7 +148,7 @@ class Masked(keras.layers.Layer):
 class Plain(keras.layers.Layer):
     """7x7 mask A, then residual blocks ReLU, 1x1 2F -> F, ReLU, 3x3 mask B, ReLU, 1x1 F -> 2F, as first published."""
 
-    def __init__(self, features: int, layers: int, kernel: int, dropout: float, told: int):
+    def __init__(self, features: int, layers: int, kernel: int, dropout: float, conditional: bool):
         super().__init__(dtype="float32")
         dense = partial(keras.layers.Dense, dtype="float32")
         self.features, self.reach = features, kernel // 2
@@ -155,11 +156,11 @@ class Plain(keras.layers.Layer):
         self.narrow = [dense(features) for _ in range(layers)]
         self.masked = [Masked(features, 3, centre=True) for _ in range(layers)]
         self.wide = [dense(2 * features) for _ in range(layers)]
-        self.condition = [dense(features, use_bias=False) for _ in range(told)]
+        self.condition = [dense(features, use_bias=False) for _ in range(layers if conditional else 0)]
         self.dropout = keras.layers.Dropout(dropout, dtype="float32")
 
     def told(self, layer: int, a, h):
-        return a + self.condition[layer](h) if layer < len(self.condition) else a
+        return a + self.condition[layer](h) if self.condition else a
 
     def call(self, inputs, h=None, training=False):
         u = self.first(inputs)

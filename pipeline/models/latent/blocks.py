@@ -36,10 +36,12 @@ class LatentModel(Trainable, Latent):
         dreg      the same            for phi: sum_k v_k^2 (d log w_k / d z_k) d z_k / d phi (Tucker et al., ICLR 2019)
 
     https://arxiv.org/abs/1703.09194, https://arxiv.org/abs/1509.00519, https://arxiv.org/abs/1810.04152. That other draws make
-    a baseline b_k is from Mnih & Rezende, ICML 2016, https://arxiv.org/abs/1602.06725; there it is one of the bound of iwae.
+    a baseline b_k is from Mnih & Rezende, ICML 2016, https://arxiv.org/abs/1602.06725; there it is one of the bound of iwae. A
+    decoder with `skip` is h_{l+1} = f_l(h_l, z) (Dieng et al., AISTATS 2019, https://arxiv.org/abs/1807.04863).
 
     latent: the dimension of z
     encoder_widths: of the encoder, where it is to be another than the decoder mirrored; null: it is that
+    skip: whether every layer of the decoder sees z, and not the first alone
     objective: the bound that is climbed, and by which estimate of its gradient: elbo, sticking, score, iwae, or dreg
     draws: of z for each image of a batch
     beta: weight of the rate in training
@@ -62,6 +64,7 @@ class LatentModel(Trainable, Latent):
         components: Count = 5,
         dropout: Fraction = 0.0,
         encoder_widths: list[Count] | None = None,
+        skip: bool = False,
         objective: Literal["elbo", "sticking", "score", "iwae", "dreg"] = "elbo",
         draws: Annotated[int, Ge(1), Le(1000)] = 1,
         beta: Positive = 1.0,
@@ -71,12 +74,12 @@ class LatentModel(Trainable, Latent):
     ):
         """The encoder says 2 d + `further` numbers; the decoder gives `maps`, or as many as the likelihood has parameters."""
         super().__init__(spec)
-        self.latent, self.likelihood_name, self.objective, self.draws = latent, likelihood, objective, draws
+        self.latent, self.likelihood_name, self.objective, self.draws, self.skip = latent, likelihood, objective, draws, skip
         self.beta, self.free_bits, self.capacity, self.clock = beta, free_bits, capacity, nn.Clock(beta_warmup)
         self.likelihood = named(likelihood, spec, variance, components)
         down = widths if encoder_widths is None else encoder_widths
         self.encoder = nn.encoder(body, down, spec.shape, 2 * latent + further, dropout)
-        self.decoder = nn.decoder(body, widths, latent, (*spec.shape[:2], maps or self.likelihood.outputs), dropout)
+        self.decoder = nn.decoder(body, widths, latent, (*spec.shape[:2], maps or self.likelihood.outputs), dropout, skip)
         if objective != "elbo" and (beta, beta_warmup, free_bits, capacity) != (1.0, 0, 0.0, None):
             raise Refusal(f"network.objective: {objective} goes without beta, beta_warmup, free_bits and capacity")
         if objective in ("sticking", "score", "dreg") and type(self).log_q is Latent.log_q:

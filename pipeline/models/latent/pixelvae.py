@@ -8,15 +8,14 @@ X. Chen, D. P. Kingma, T. Salimans et al., ICLR 2017, https://arxiv.org/abs/1611
 
 What the PixelCNN can tell from the pixels before, z need not say, and since a code costs its rate, z then does not (section 2
 of the second): with a window as large as the image z may be ignored. So the window, kernel // 2 + layers pixels above and to
-either side, stays small: what lies near is left to the PixelCNN, the whole to z. Where it is large, free bits or a slow rise of
-beta keep z from emptying. That every block sees h, u_{l+1} = f_l(u_l, h(z)), and not the first alone, is to make it harder to
-ignore (skip-VAE: A. B. Dieng, Y. Kim, A. M. Rush, D. M. Blei, AISTATS 2019, https://arxiv.org/abs/1807.04863).
+either side, stays small: what lies near is left to the PixelCNN, the whole to z. Where it is large, free bits, a slow rise of
+beta or `skip` keep z from emptying.
 
 The mean of p(x | z) is a sum over all images. `decode` has an unbiased estimate of it instead, mean_n E[x_i | x^n_<i, z] over
 DRAWN images x^n from p(x | z), whose noise is the same for every code.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -41,9 +40,7 @@ def strata(n: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class Model(GaussianLatent):
-    """depth: D, how many numbers of the map that z becomes stand at each pixel
-    enters: which layers of the PixelCNN, after the one that looks at pixels alone, see that map
-    """
+    """depth: D, how many numbers of the map that z becomes stand at each pixel"""
 
     def __init__(
         self,
@@ -56,13 +53,11 @@ class Model(GaussianLatent):
         layers: Count,
         kernel: Annotated[int, Ge(3), Le(99)],
         dropout: Fraction = 0.0,
-        enters: Literal["every layer", "first layer"] = "every layer",
         **network,
     ):
         super().__init__(spec, latent, maps=depth, dropout=dropout, **network)
-        self.held = enters == "every layer" or self.free_bits > 0 or self.clock.steps > 0  # something keeps z from emptying
+        self.held = self.skip or self.free_bits > 0 or self.clock.steps > 0  # something keeps z from emptying
         sizes = {"features": features, "layers": layers, "kernel": kernel, "dropout": dropout, "condition": depth}
-        sizes["told"] = layers if enters == "every layer" else 1
         self.network = Network(spec, Pixels(spec), self.likelihood, stack=stack, **sizes)
 
     def parameters(self, x, z, training=False):
