@@ -35,7 +35,8 @@ def encoder(body: Body, widths: list[int], shape: tuple[int, int, int], outputs:
 def decoder(
     body: Body, widths: list[int], code: int, shape: tuple[int, int, int], dropout: float, skip: bool = False
 ) -> keras.Model:
-    """[B, code] -> [B, H, W, C], the encoder of the same `widths` mirrored; with `skip` every layer sees the code, too."""
+    """[B, code] -> [B, H, W, C], the encoder of the same `widths` mirrored. With `skip` every layer sees the code,
+    too, which is then harder to ignore (A. B. Dieng et al., AISTATS 2019, https://arxiv.org/abs/1807.04863)."""
     hidden = []
     if body == "conv":
         height, width = small_side(shape, widths)

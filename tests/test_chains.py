@@ -3,13 +3,17 @@
 import models as small
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.special
 from keras import ops
 
-from pipeline import Refusal, backend, models
+from pipeline import Refusal, backend, models, training
 from pipeline.base import generator
+from pipeline.data.store import Images, Split
+from pipeline.gates import logistic_chain
 
 pytestmark = pytest.mark.backend
+SPEC = {"shape": [3, 3, 1], "levels": 2, "classes": None}
 NETWORKS = {
     "fvbn": {},
     "nade": {"units": 5},
@@ -99,9 +103,6 @@ def test_the_fully_visible_network_learns_what_logistic_regressions_do():
     """On 2x2 images each regression has few weights: with no penalty both must find the optimum."""
     from sklearn.linear_model import LogisticRegression
 
-    from pipeline import training
-    from pipeline.data.store import Images, Split
-
     rng = np.random.default_rng(0)
     x = np.cumsum(rng.standard_normal((2000, 4)), axis=1) + 0.5 * rng.standard_normal((2000, 4)) > 0
     split = Split(x.reshape(-1, 2, 2, 1).astype("uint8"))
@@ -115,6 +116,44 @@ def test_the_fully_visible_network_learns_what_logistic_regressions_do():
         fitted = LogisticRegression(C=1e6).fit(x[:, :i], x[:, i])
         expected += fitted.predict_log_proba(x[:, :i])[np.arange(2000), x[:, i].astype(int)].mean()
     assert float(ops.mean(model.log_prob(split.x))) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_penalty_of_weights_is_that_of_those_which_count():
+    x = everything(3)[::5]
+    plain, penalised = chain("fvbn"), models.build("autoregressive", "fvbn", SPEC, {"penalty": 0.3}, 0)
+    penalised.set_weights(plain.get_weights())
+    more = np.asarray(penalised.terms(x, {}, training=True)["loss"]) - np.asarray(plain.terms(x, {}, training=True)["loss"])
+    np.testing.assert_allclose(more, 0.15 * np.square(np.triu(plain.regressions.kernel, 1)).sum(), rtol=1e-5)
+    np.testing.assert_array_equal(penalised.terms(x, {})["loss"], plain.terms(x, {})["loss"])
+
+
+def test_scikit_learns_chain_has_the_least_penalised_loss_and_leaves_out_pixels_that_never_change():
+    rng, penalty = np.random.default_rng(0), 0.1
+    x = (np.cumsum(rng.standard_normal((300, 3)), axis=1) > 0).astype("uint8")
+    x = np.insert(x, 1, 1, axis=1)  # all 1
+
+    def loss(w):
+        logits = x[:, :3] @ w[:3] + w[3]
+        return np.mean(np.logaddexp(0, (1.0 - 2.0 * x[:, 3]) * logits)) + penalty / 2 * (w[:3] ** 2).sum()
+
+    best = scipy.optimize.minimize(loss, np.zeros(4)).x
+    found, share = logistic_chain(x, x, penalty), x[:, 0].mean()
+    assert np.isnan(found[1])
+    assert found[0] == pytest.approx(-share * np.log(share) - (1 - share) * np.log(1 - share))
+    assert found[3] == pytest.approx(loss(best) - penalty / 2 * (best[:3] ** 2).sum(), abs=1e-4)
+
+
+def test_its_gate_is_passed_at_the_optimum_and_not_beside_it():
+    rng = np.random.default_rng(0)
+    x = np.cumsum(rng.standard_normal((400, 9)), axis=1).reshape(-1, 3, 3, 1) > 0
+    images = Images(*(Split(part.astype("uint8")) for part in (x[:300], x[300:], x[300:])), levels=2)
+    model = models.build("autoregressive", "fvbn", SPEC, {"penalty": 0.01}, 0)
+    training.fit(model, images, 0, epochs=60, batch_size=100, learning_rate=0.1, schedule="cosine")
+    (gate,) = model.gates(images)
+    assert gate["passed"]
+    assert gate["value"] < 0.03
+    model.regressions.bias.assign(1.0 + np.asarray(model.regressions.bias))
+    assert not model.gates(images)[0]["passed"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

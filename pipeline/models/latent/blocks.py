@@ -22,10 +22,9 @@ HELD = 0.5  # nats that a code may be off its capacity
 class LatentModel(Trainable, Latent):
     """-ELBO = distortion + rate,   distortion = -E_q log p(x | z),   rate = KL(q(z | x) || p(z)).
 
-    In training the rate is weighted by beta (Higgins et al., ICLR 2017), and a dimension whose mean rate over the batch is
-    below `free_bits` counts as that much, so that nothing is gained by emptying it (Kingma et al., NeurIPS 2016, C.8); or it
-    is held at a capacity (Burgess et al., 2018, https://arxiv.org/abs/1804.03599); the training loss in the history is so,
-    too. Outside training there is none of this: what is validated, selected and reported is the bound itself.
+    In training the rate is weighted by beta (Higgins et al., ICLR 2017), and a part whose mean rate over the batch is below
+    `free_bits` counts as that much (Kingma et al., NeurIPS 2016, C.8); or it is held at a capacity (Burgess et al., 2018,
+    https://arxiv.org/abs/1804.03599). Outside training there is none of this: what is validated and reported is the bound.
 
     With weights w_k = p(x, z_k) / q(z_k | x) of K draws, v_k = w_k / sum_j w_j, the objectives and how each is climbed:
 
@@ -36,8 +35,7 @@ class LatentModel(Trainable, Latent):
         dreg      the same            for phi: sum_k v_k^2 (d log w_k / d z_k) d z_k / d phi (Tucker et al., ICLR 2019)
 
     https://arxiv.org/abs/1703.09194, https://arxiv.org/abs/1509.00519, https://arxiv.org/abs/1810.04152. That other draws make
-    a baseline b_k is from Mnih & Rezende, ICML 2016, https://arxiv.org/abs/1602.06725; there it is one of the bound of iwae. A
-    decoder with `skip` is h_{l+1} = f_l(h_l, z) (Dieng et al., AISTATS 2019, https://arxiv.org/abs/1807.04863).
+    a baseline b_k is from Mnih & Rezende, ICML 2016, https://arxiv.org/abs/1602.06725; there it is one of the bound of iwae.
 
     latent: the dimension of z
     encoder_widths: of the encoder, where it is to be another than the decoder mirrored; null: it is that
@@ -249,5 +247,4 @@ class FlowLatent(GaussianLatent):
         q, z = self.looked_at(images)
         expected = np.linalg.slogdet(jacobian(lambda z: self.flow(z, q)[0], z))[1]
         off = np.abs(np.asarray(self.flow(z, q)[1]) - expected).max()
-        row = at_most("log-determinant off that of automatic differentiation, nats", off, 1e-5)
-        return [*super().gates(images), row]
+        return [*super().gates(images), at_most("log-determinant off that of automatic differentiation, nats", off, 1e-5)]
