@@ -67,6 +67,19 @@ def spread(z, h):
     return keras.layers.UpSampling2D(h.shape[1:3])(keras.layers.Reshape((1, 1, z.shape[-1]))(z))
 
 
+def normals(hidden: list[int], inputs: int, size: int) -> keras.Sequential:
+    """[N, inputs] -> [N, 2 size], for `moments`: at first N(0, I), whatever is given."""
+    layers = [keras.layers.Dense(units, activation="elu") for units in hidden]
+    last = keras.layers.Dense(2 * size, kernel_initializer="zeros", dtype="float32")
+    return keras.Sequential([keras.Input((inputs,)), *layers, last])
+
+
+def moments(network, given) -> list:
+    """A mean and a log-variance [..., size] of what is given [..., inputs]."""
+    made = network(ops.reshape(given, (-1, given.shape[-1])))
+    return ops.split(ops.reshape(made, (*ops.shape(given)[:-1], made.shape[-1])), 2, axis=-1)
+
+
 def masks(order: np.ndarray, degrees: list[np.ndarray], outputs: int = 1) -> list[np.ndarray]:
     """For the kernels [inputs, units] of a chain, 0 and 1 (M. Germain et al., ICML 2015, equations 8 and 9,
     https://arxiv.org/abs/1502.03509): a hidden unit of degree k sees inputs whose place in the order is k at most, and an
@@ -80,7 +93,8 @@ class Masked(keras.layers.Layer):
 
     def __init__(self, inputs: int, outputs: int, first: str = "glorot_uniform"):
         super().__init__(dtype="float32")
-        self.kernel = self.add_weight(name="kernel", shape=(inputs, outputs), initializer=first)
+        self.kernel_initializer = keras.initializers.get(first)
+        self.kernel = self.add_weight(name="kernel", shape=(inputs, outputs), initializer=self.kernel_initializer)
         self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros")
 
     def call(self, x, mask):
