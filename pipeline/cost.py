@@ -2,8 +2,9 @@
 
 Nothing else is counted, as neither activations nor sums decide. A step of training is taken for three times its loss: on the
 way back each product is needed once for the gradient of its input and once for that of its weights. That is too much where a
-part is frozen, or a Markov chain is run that no gradient goes through. A gradient in the loss itself is taken for twice what it
-is the gradient of.
+part is frozen, a Markov chain is run or a codebook follows averages, as no gradient goes there. What a batch's images have to
+do with one another, the kernel of an MMD, is counted as in a batch of one. A gradient in the loss itself is taken for twice
+what it is the gradient of.
 """
 
 from collections.abc import Callable
@@ -30,9 +31,11 @@ def of_step(model, x: np.ndarray, y: np.ndarray | None, batch_size: int) -> int:
     """Of a step in the model's present phase: the cost is the same for each image."""
     eps = model.training_noise(1, np.random.default_rng(0))
     kept = [np.array(variable) for variable in model.variables]  # a loss of training moves clocks, codebooks and seeds
-    found = multiply_adds(lambda: model.terms(x[:1], eps, None if y is None else y[:1], training=True))
-    for variable, value in zip(model.variables, kept, strict=True):
-        variable.assign(value)
+    try:
+        found = multiply_adds(lambda: model.terms(x[:1], eps, None if y is None else y[:1], training=True))
+    finally:
+        for variable, value in zip(model.variables, kept, strict=True):
+            variable.assign(value)
     return found * batch_size * THERE_AND_BACK
 
 

@@ -37,6 +37,8 @@ def decoder(
 ) -> keras.Model:
     """[B, code] -> [B, H, W, C], the encoder of the same `widths` mirrored. With `skip` every layer sees the code,
     too, which is then harder to ignore (A. B. Dieng et al., AISTATS 2019, https://arxiv.org/abs/1807.04863)."""
+    if skip and not widths:
+        raise Refusal("network.skip: a decoder without hidden layers has none that does not see the code")
     hidden = []
     if body == "conv":
         height, width = small_side(shape, widths)

@@ -113,7 +113,7 @@ def test_what_was_finished_when_it_was_stopped_changes_nothing():
         known, arrays, sampler, scale = calibration.estimators(model, images, truth, wished, kept, every=True)
         chains = annealing.Annealing(model, 0, wished["chains"], scale)
         steps = chains.pilot(images.valid.x, wished["temperatures"])
-        x, z = pairs.simulated(model, 0, 40, {})
+        x, z = pairs.simulated(model, 0, 40, kept)
         both, more = calibration.sandwich(chains, steps, x, z, integral.gaussian(model, x), kept)
         narrow = calibration.flags(sampler, images, wished | {"scales": [1.0]}, kept)
         return [known, both, narrow, calibration.flags(sampler, images, wished, kept), {**arrays, **more}]

@@ -67,6 +67,15 @@ def test_a_step_costs_what_training_does_and_moves_nothing():
     before = vae.get_weights()
     cost.of_step(vae, x, None, 5)
     assert all(np.array_equal(a, b) for a, b in zip(before, vae.get_weights(), strict=True))
+
+    def broken(rate):
+        vae.clock(training=True)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vae, "price", broken)
+        cost.of_step(vae, x, None, 5)
+    assert all(np.array_equal(a, b) for a, b in zip(before, vae.get_weights(), strict=True))
     network, maker, critic = {"latent": 3, "body": "dense", "widths": [10]}, 3 * 10 + 10 * 16, 16 * 10 + 10
     gan = models.build("implicit", "gan", spec, network, 0)
     assert cost.of_step(gan, x, None, 5) == 3 * 5 * (maker + 3 * critic)  # of a real one, of a fake one, and of it once more

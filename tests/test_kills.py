@@ -14,6 +14,7 @@ from dvc_helpers import Project, copy, dump, load, processes
 
 from pipeline.params import ROOT
 
+pytestmark = pytest.mark.project
 TRAIN = "train@digits-vae"
 KILLS = 6
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from pipeline import models, nn
+from pipeline import Refusal, models, nn
 from pipeline.base import generator
 
 pytestmark = pytest.mark.backend
@@ -61,6 +61,11 @@ def test_a_code_is_the_same_at_every_place_of_a_map():
     z = np.array([[1.0, 2.0], [3.0, 4.0]], "float32")
     found = nn.spread(ops.convert_to_tensor(z), ops.zeros((2, 4, 6, 5)))
     np.testing.assert_array_equal(found, np.broadcast_to(z[:, None, None], (2, 4, 6, 2)))
+
+
+def test_where_no_layer_could_miss_the_code_it_is_refused():
+    with pytest.raises(Refusal, match=r"network\.skip: a decoder without hidden layers"):
+        nn.decoder("dense", [], 2, (8, 8, 1), 0.0, skip=True)
 
 
 def test_a_vae_takes_it():

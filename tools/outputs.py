@@ -82,7 +82,8 @@ FILES = {  # what stages write: what it is, and for each column or key its unit 
             "steps": ("", "of the optimizer"),
             "step_multiply_adds": (
                 "",
-                "in the products and convolutions of a step: three times those of its loss, also where a part is frozen; "
+                "in the products and convolutions of a step: three times those of its loss, also where a part is frozen or no "
+                "gradient goes; "
                 "the mean over steps",
             ),
             "best_epoch": ("", "the one with the least validation loss, of the first seed"),

@@ -47,7 +47,7 @@ def score(
 ) -> dict[str, pd.DataFrame]:
     """One seed's tables. The first estimate is the headline; no rows where no density is claimed or none was asked for.
 
-    sampler: one that is compiled already
+    sampler: of this model, seed and share of the prior, where one is compiled already
     """
     if why := misfit(type(model), wished):
         raise Refusal(why)
@@ -120,7 +120,7 @@ def sampling(sampler: importance.Importance, images: Images, wished: dict, kept:
         tables["sweep"] = sweep
     by = sampler.estimate(images.test.x, draws, scale, kept, progress)
     # The bound has the proposal that was trained, not a wider one.
-    plain = isinstance(sampler.model, Discrete) or (scale == 1.0 and not wished["defensive"])
+    plain = isinstance(sampler.model, Discrete) or (scale == 1.0 and not sampler.defensive)
     tables["bound"] = draws if plain else min(100, draws)
     elbo = by.elbo if plain else sampler.undefended.estimate(images.test.x, tables["bound"], kept=kept).elbo
     tables |= {

@@ -32,7 +32,7 @@ class Selector(keras.layers.Layer):
     def call(self, x, uniform=None, temperature=None):
         if temperature is None:
             return ops.take(x, ops.argmax(self.logits, axis=-1), axis=-1)
-        return ops.einsum("bkd,bd->bk", relaxed(self.logits, uniform, temperature), x)
+        return ops.matmul(relaxed(self.logits, uniform, temperature), x[:, :, None])[:, :, 0]
 
 
 def greedy(x: np.ndarray, k: int) -> list[int]:

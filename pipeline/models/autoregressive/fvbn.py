@@ -5,7 +5,8 @@ B. J. Frey, G. E. Hinton and P. Dayan, Does the wake-sleep algorithm produce goo
     p(x) = prod_i p(x_i | x_<i),   p(x_i = 1 | x_<i) = s(b_i + sum_{j < i} w_ij x_j)
     training   min  -mean log p(x) + penalty / 2 sum w_ij^2
 
-That is convex, so that there is one model for a penalty, whoever trains it: without one it learns images by heart.
+With a penalty that is strictly convex in w: there is one model, whoever trains it, but for the biases of pixels that training
+images have one way only, which never come to rest. Without one it learns images by heart.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ APART = 0.05  # nats that it may differ by
 
 
 class Model(BinaryChain):
-    """penalty: of the squared weights"""
+    """penalty: half of it times the squared weights is added to the loss in training"""
 
     def __init__(self, spec, *, penalty: NonNegative = 0.0):
         super().__init__(spec)

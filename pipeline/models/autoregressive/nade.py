@@ -26,7 +26,8 @@ class Units(keras.layers.Layer):
     def call(self, x):
         told = ops.cumsum(x[:, :-1, None] * self.encoder[:-1], axis=1)  # [B, D - 1, units]
         before = ops.pad(told, ((0, 0), (1, 0), (0, 0)))  # not cumsum - own: rounding would let a pixel see itself
-        return ops.sum(ops.sigmoid(self.hidden_bias + before) * self.decoder, axis=-1) + self.bias
+        hidden = ops.transpose(ops.sigmoid(self.hidden_bias + before), (1, 0, 2))  # each pixel has units of its own
+        return ops.transpose(ops.matmul(hidden, self.decoder[:, :, None])[:, :, 0]) + self.bias
 
 
 class Model(BinaryChain):

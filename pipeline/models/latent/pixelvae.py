@@ -9,7 +9,7 @@ X. Chen, D. P. Kingma, T. Salimans et al., ICLR 2017, https://arxiv.org/abs/1611
 What the PixelCNN can tell from the pixels before, z need not say, and since a code costs its rate, z then does not (section 2
 of the second): with a window as large as the image z may be ignored. So the window, kernel // 2 + layers pixels above and to
 either side, stays small: what lies near is left to the PixelCNN, the whole to z. Where it is large, free bits, a slow rise of
-beta or `skip` keep z from emptying.
+beta, or `skip` in the network that makes h, keep z from emptying. Every block of the PixelCNN sees h.
 
 The mean of p(x | z) is a sum over all images. `decode` has an unbiased estimate of it instead, mean_n E[x_i | x^n_<i, z] over
 DRAWN images x^n from p(x | z), whose noise is the same for every code.
