@@ -78,7 +78,7 @@ def models(function) -> tuple:
     found, seen = [], []
 
     def look(thing, deep: int = 0) -> None:
-        if isinstance(thing, keras.Model):
+        if isinstance(thing, keras.Model | keras.optimizers.Optimizer):  # of a model its own
             found.append((id(thing), getattr(thing, "phase", None)))
         elif deep < 4 and not any(thing is each for each in seen):
             seen.append(thing)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import compilation, results, sampling
-from pipeline import Refusal, models
+from pipeline import Refusal, models, training
 from pipeline.evidence import annealing, importance
 
 SPEC = {"shape": [4, 4, 1], "levels": 2, "classes": None}
@@ -85,6 +85,8 @@ def test_what_is_traced_is_told_apart_by_function_model_and_phase_of_training():
     encode = model.encode
     assert compilation.models(lambda x: encode(x)) == about[0][1]
     assert compilation.models(importance.Importance(model, 0).plain) == about[0][1]  # as what it is bound to has the model
+    optimizers = [training.Adam() for _ in range(2)]
+    assert len({compilation.models(one.apply) for one in optimizers}) == 2
     first, second = (compilation.models(annealing.Annealing(model, 0, 4, scale).started) for scale in (1.0, 2.0))
     assert first != second
     assert set(first) & set(second) == set(about[0][1])
