@@ -96,6 +96,7 @@ bench: setup ## how fast everything is, beside what others do and what the machi
 	@.venv/bin/python -c 'import pythae, torch' 2>/dev/null || { mkdir -p .scratch; \
 	    sed '/^ *--hash/d; s/ *\\$$//' requirements.txt >.scratch/constraints.txt; \
 	    .venv/bin/python -m pip install -q -c .scratch/constraints.txt -r requirements-bench.txt; }
+	@case " $(BENCH) " in *" compilation "*) sh tools/setup.sh requirements-jax.txt ;; esac
 	@case " $(BENCH) " in *" cluster "*) sh tools/setup.sh requirements-ray.txt ;; esac
 	@for each in $(BENCH); do .venv/bin/python -m benchmarks.$$each || exit 1; done
 	@.venv/bin/python -m benchmarks.results readme

@@ -3,7 +3,8 @@
 Every stage of params.yaml that compiles, with two epochs of training and few draws, since what is compiled does not depend on
 them. A trace is the running of a Python function into a graph: more than one for the same function, model, phase of training
 and shapes would be waste. Compiling is the time of a call in which something was traced, less that of the next call of the same
-function. Where JAX is installed the stages of the smoke profile follow on it; there its own log tells what it compiled.
+function; on JAX, where the stages of the smoke profile follow, it is what its own log says of XLA, with the operations outside
+of any function: JAX compiles each of these once for its shapes in a process.
 """
 
 import json
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from importlib.util import find_spec
+from functools import wraps
 from pathlib import Path
 from time import perf_counter
 
@@ -41,10 +42,12 @@ class Counted:
     def __init__(self, real, function, options: dict):
         self.traced, self.calls, self.function = [], [], function
 
+        @wraps(function)  # which arguments are static is said by name
         def noted(*given, **named):
-            import tensorflow as tf
+            import keras
 
-            shapes = [(getattr(leaf, "shape", leaf), getattr(leaf, "dtype", None)) for leaf in tf.nest.flatten((given, named))]
+            leaves = keras.tree.flatten((given, named))
+            shapes = [(getattr(leaf, "shape", leaf), getattr(leaf, "dtype", None)) for leaf in leaves]
             self.traced.append((name(function), models(function), str(shapes)))
             return function(*given, **named)
 
@@ -92,11 +95,10 @@ def models(function) -> tuple:
     return tuple(dict.fromkeys(found))
 
 
-def on_tensorflow(stage: str, given: list[str]) -> dict:
-    import tensorflow as tf
-
+def count(module, compiler: str, stage: str, given: list[str]) -> dict:
+    """Goes through a stage with `module.compiler` replaced by one that counts."""
     found: list[Counted] = []  # kept, so that no two models have the same id
-    real = tf.function
+    real = getattr(module, compiler)
 
     def counting(function=None, **options):
         if function is None:
@@ -104,15 +106,20 @@ def on_tensorflow(stage: str, given: list[str]) -> dict:
         found.append(Counted(real, function, options))
         return found[-1]
 
-    tf.function = counting
+    setattr(module, compiler, counting)
     go(stage, given)
     traces = Counter(trace for each in found for trace in each.traced)
-    again = Counter(trace[0] for trace, count in traces.items() if count > 1)
+    again = Counter(trace[0] for trace, times in traces.items() if times > 1)
     return {"traces": traces.total(), "seconds": sum(each.seconds() for each in found), "again": dict(again)}
 
 
+def on_tensorflow(stage: str, given: list[str]) -> dict:
+    import tensorflow as tf
+
+    return count(tf, "function", stage, given)
+
+
 def on_jax(stage: str, given: list[str]) -> dict:
-    """Its log does not say of which model a function is, so the same name with the same shapes may be two."""
     import jax
 
     said: list[str] = []
@@ -122,11 +129,9 @@ def on_jax(stage: str, given: list[str]) -> dict:
     logger.addHandler(handler)
     logger.propagate = False
     jax.config.update("jax_log_compiles", True)
-    go(stage, given)
-    traces = Counter(line for line in said if line.startswith("Compiling "))
-    seconds = [float(found[1]) for line in said if (found := re.search(r"Finished XLA compilation .* in ([\d.e-]+) s", line))]
-    again = {line.split()[1]: count for line, count in traces.items() if count > 1}
-    return {"traces": traces.total(), "seconds": sum(seconds), "again": again}
+    found = count(jax, "jit", stage, given)
+    seconds = [float(each[1]) for line in said if (each := re.search(r"Finished XLA compilation .* in ([\d.e-]+) s", line))]
+    return found | {"seconds": sum(seconds), "programs": len(seconds)}
 
 
 def go(stage: str, given: list[str]) -> None:
@@ -168,8 +173,7 @@ def measure(backend: str, settings: dict) -> None:
 
 def main() -> None:
     measure("tensorflow", params.read())
-    if find_spec("jax"):
-        measure("jax", params.read(params.ROOT / "profiles" / "smoke" / "params.yaml"))
+    measure("jax", params.read(params.ROOT / "profiles" / "smoke" / "params.yaml"))
 
 
 if __name__ == "__main__":

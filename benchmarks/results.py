@@ -150,11 +150,33 @@ def measured() -> list[tuple[str, str, float, dict]]:
 
 
 def table() -> str:
-    lines = ["| what | beside | ratio | lowest to highest | asked for |", "|---|---|---|---|---|"]
+    lines = ["| what | beside | ratio | lowest to highest | asked for | per second | starts in |", "|---" * 7 + "|"]
     for case, other, ratio, by in measured():
         asked = f"{by['target']:.3g}" if "target" in by else ""
-        lines.append(f"| {case} | {other} | {ratio:.3g} | {by['low']:.3g} to {by['high']:.3g} | {asked} |")
-    return "\n".join([*lines, "", *places()])
+        rate = f"{by['per_s']:,.0f}" if "per_s" in by else ""
+        start = f"{by['start_s']:.1f} s" if by.get("start_s") else ""
+        lines.append(f"| {case} | {other} | {ratio:.3g} | {by['low']:.3g} to {by['high']:.3g} | {asked} | {rate} | {start} |")
+    return "\n".join(lines)
+
+
+def growth() -> str:
+    every, lines = kept(), ["| what grows | to | seconds | exponent | GB | exponent |", "|---" * 6 + "|"]
+    for name, by in every.items():
+        if name.startswith("growth.") and "sizes" in by:
+            of = name.removesuffix(".details")
+            sizes = ", ".join(f"{each:,}".replace(",", " ") for each in by["sizes"])
+            times, gb = (", ".join(f"{each:.2f}" for each in by[key]) for key in ("seconds", "gb"))
+            slopes = [f"{every[f'{of}.{what}_exponent']:.2f}" for what in ("seconds", "memory")]
+            lines.append(f"| {of.removeprefix('growth.')} | {sizes} | {times} | {slopes[0]} | {gb} | {slopes[1]} |")
+    return "\n".join(lines)
+
+
+def compiling() -> str:
+    every, said = kept(), []
+    for backend, what in (("tensorflow", "the default profile on TensorFlow"), ("jax", "the smoke profile on JAX")):
+        traces, again, took = (every[f"compilation.{backend}.{key}"] for key in ("traces", "traced_again", "seconds"))
+        said.append(f"{what} compiles {traces} functions in {took:.0f} s, {again or 'none'} twice for the same shapes")
+    return f"Compiling, in a stage: {'; '.join(said)}."
 
 
 def places(*benchmarks: str) -> list[str]:
@@ -205,7 +227,8 @@ def put(path: Path, text: str) -> None:
 
 
 def readme() -> None:
-    put(ROOT / "README.md", f"{table()}\n\n![Ratios over what was asked for](docs/benchmarks.svg)")
+    parts = [table(), growth(), compiling(), "\n".join(places()), "![Ratios over what was asked for](docs/benchmarks.svg)"]
+    put(ROOT / "README.md", "\n\n".join(parts))
     plot()
 
 

@@ -1,13 +1,16 @@
 """Benchmarks measure what they say, here on something tiny; how fast is no test. What they found is kept and compared."""
 
+import importlib
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from benchmarks import compilation, results, sampling
-from pipeline import Refusal, models, training
+from pipeline import Refusal, backend, models, training
 from pipeline.evidence import annealing, importance
+from pipeline.params import ROOT
 
 SPEC = {"shape": [4, 4, 1], "levels": 2, "classes": None}
 NETWORK = {"latent": 2, "body": "dense", "widths": [4], "likelihood": "bernoulli"}
@@ -93,6 +96,36 @@ def test_what_is_traced_is_told_apart_by_function_model_and_phase_of_training():
     assert compilation.name(model.encode) != compilation.name(model.decode)
     model.phase = "another"
     assert compilation.models(model.encode) != about[0][1]
+
+
+@pytest.mark.backend
+def test_a_function_that_is_compiled_again_for_the_same_shapes_is_counted(monkeypatch):
+    module = importlib.import_module(keras.backend.backend())
+    compiler = "jit" if module.__name__ == "jax" else "function"
+    monkeypatch.setattr(module, compiler, getattr(module, compiler))  # as it was, afterwards
+
+    def twice(x):
+        return 2 * x
+
+    def stage(*given):
+        once, again = (backend.compiled(twice) for _ in range(2))
+        for shape in ((2,), (2,), (3,)):
+            once(np.zeros(shape, "float32"))
+        again(np.zeros(3, "float32"))
+
+    monkeypatch.setattr(compilation, "go", stage)
+    found = compilation.count(module, compiler, "train", [])
+    assert found["traces"] == 3 and found["seconds"] > 0
+    assert list(found["again"].values()) == [1] and "twice" in next(iter(found["again"]))
+
+
+def test_what_was_found_stands_in_the_readme_as_it_was_found():
+    """The committed table is of the committed results, with what came before steady state, how it grows, and what compiles."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for part in (results.table(), results.growth(), results.compiling()):
+        assert f"\n{part}\n" in text
+    assert "| evidence, importance | pythae | " in results.table()
+    assert "| training-images | 10 000, 100 000, 1 000 000 | " in results.growth()
 
 
 def test_what_the_sampler_is_compared_with_calls_a_forward_pass_per_pixel():
