@@ -175,8 +175,8 @@ def compiling() -> str:
     every, said = kept(), []
     for backend, what in (("tensorflow", "the default profile on TensorFlow"), ("jax", "the smoke profile on JAX")):
         traces, again, took = (every[f"compilation.{backend}.{key}"] for key in ("traces", "traced_again", "seconds"))
-        said.append(f"{what} compiles {traces} functions in {took:.0f} s, {again or 'none'} twice for the same shapes")
-    return f"Compiling, in a stage: {'; '.join(said)}."
+        said.append(f"{what} compiles {traces} functions in {took:.0f} s, {again or 'none'} twice")
+    return f"Compiling, counted in each stage by function, model and shapes: {'; '.join(said)}."
 
 
 def places(*benchmarks: str) -> list[str]:
