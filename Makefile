@@ -92,7 +92,7 @@ time: setup ## what each stage took when it last ran, and what came from the cac
 diff: setup ## a page of what changed between a commit (REV, the last one) and now
 	@$(if $(IN),echo "make diff knows the default profile only" >&2; exit 1,.venv/bin/python -m tools.diff $(REV))
 
-bench: setup ## how fast everything is, beside what others do and what the machine can do: fifty minutes
+bench: setup ## how fast everything is, beside what others do and what the machine can do: over an hour
 	@.venv/bin/python -c 'import pythae, torch' 2>/dev/null || { mkdir -p .scratch; \
 	    sed '/^ *--hash/d; s/ *\\$$//' requirements.txt >.scratch/constraints.txt; \
 	    .venv/bin/python -m pip install -q -c .scratch/constraints.txt -r requirements-bench.txt; }

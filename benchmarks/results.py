@@ -155,14 +155,15 @@ def table() -> str:
         asked = f"{by['target']:.3g}" if "target" in by else ""
         rate = f"{by['per_s']:,.0f}" if "per_s" in by else ""
         start = f"{by['start_s']:.1f} s" if by.get("start_s") else ""
-        lines.append(f"| {case} | {other} | {ratio:.3g} | {by['low']:.3g} to {by['high']:.3g} | {asked} | {rate} | {start} |")
+        middle, low, high = (f"{each:,.0f}" if each >= 100 else f"{each:.3g}" for each in (ratio, by["low"], by["high"]))
+        lines.append(f"| {case} | {other} | {middle} | {low} to {high} | {asked} | {rate} | {start} |")
     return "\n".join(lines)
 
 
 def growth() -> str:
     every, lines = kept(), ["| what grows | to | seconds | exponent | GB | exponent |", "|---" * 6 + "|"]
     for name, by in every.items():
-        if name.startswith("growth.") and "sizes" in by:
+        if name.startswith("growth.") and name.endswith(".details"):
             of = name.removesuffix(".details")
             sizes = ", ".join(f"{each:,}".replace(",", " ") for each in by["sizes"])
             times, gb = (", ".join(f"{each:.2f}" for each in by[key]) for key in ("seconds", "gb"))
@@ -173,7 +174,11 @@ def growth() -> str:
 
 def compiling() -> str:
     every, said = kept(), []
-    for backend, what in (("tensorflow", "the default profile on TensorFlow"), ("jax", "the smoke profile on JAX")):
+    names = {
+        "tensorflow": "the default profile on TensorFlow",
+        "jax": "the smoke profile on JAX (its time with all operations outside of them)",
+    }
+    for backend, what in names.items():
         traces, again, took = (every[f"compilation.{backend}.{key}"] for key in ("traces", "traced_again", "seconds"))
         said.append(f"{what} compiles {traces} functions in {took:.0f} s, {again or 'none'} twice")
     return f"Compiling, counted in each stage by function, model and shapes: {'; '.join(said)}."
