@@ -29,7 +29,7 @@ def block(request):
 
 @pytest.fixture(scope="module")
 def model(block):
-    return small.small(*block)
+    return small.made_once(block)
 
 
 def only(kind, but=()):

@@ -7,6 +7,8 @@ import pytest
 from dvc_helpers import Project
 from tiny import TRAIN, below, calls, params, tiny, tiny_project, write
 
+pytestmark = pytest.mark.project
+
 
 @pytest.fixture
 def project(tmp_path) -> Project:

@@ -61,6 +61,7 @@ def table(project: Project, code: int = 0) -> str:
     return project.run(sys.executable, "-m", "tools.time", code=code)
 
 
+@pytest.mark.project
 def test_what_dvc_runs_is_noted_and_what_it_takes_from_its_cache_is_told(project):
     project.dvc("repro")
     times = dict(noted(project))

@@ -21,6 +21,7 @@ def prune(project: Project) -> list[str]:
     return sorted(project.run(sys.executable, "-m", "tools.prune").splitlines())
 
 
+@pytest.mark.project
 def test_prune_removes_what_no_stage_makes_and_nothing_else(project):
     write(project, "params.yaml", params("old", "usual"))
     project.dvc("repro")
@@ -61,6 +62,7 @@ def test_prune_keeps_everything_when_the_params_cannot_be_read(project):
     assert (project.path / "results" / "usual").exists()
 
 
+@pytest.mark.project
 def test_prune_gives_way_to_a_running_dvc(project):
     write(project, "results/old/training.json", "{}")
     with Repo(project.path).lock:
