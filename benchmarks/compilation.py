@@ -1,4 +1,4 @@
-"""What compiling takes in a default run: python -m benchmarks.compilation, some minutes.
+"""What compiling takes in a default run: python -m benchmarks.compilation, a quarter of an hour; wants requirements-jax.txt.
 
 Every stage of params.yaml that compiles, with two epochs of training and few draws, since what is compiled does not depend on
 them. A trace is the running of a Python function into a graph: more than one for the same function, model, phase of training
@@ -131,7 +131,7 @@ def on_jax(stage: str, given: list[str]) -> dict:
     jax.config.update("jax_log_compiles", True)
     found = count(jax, "jit", stage, given)
     seconds = [float(each[1]) for line in said if (each := re.search(r"Finished XLA compilation .* in ([\d.e-]+) s", line))]
-    return found | {"seconds": sum(seconds), "programs": len(seconds)}
+    return found | {"seconds": sum(seconds)}
 
 
 def go(stage: str, given: list[str]) -> None:

@@ -161,12 +161,12 @@ def table() -> str:
 
 
 def growth() -> str:
-    every, lines = kept(), ["| what grows | to | seconds | exponent | GB | exponent |", "|---" * 6 + "|"]
+    every, lines = kept(), ["| what grows | sizes | seconds | exponent | GB | exponent |", "|---" * 6 + "|"]
     for name, by in every.items():
         if name.startswith("growth.") and name.endswith(".details"):
             of = name.removesuffix(".details")
-            sizes = ", ".join(f"{each:,}".replace(",", " ") for each in by["sizes"])
-            times, gb = (", ".join(f"{each:.2f}" for each in by[key]) for key in ("seconds", "gb"))
+            sizes = "; ".join(f"{each:,}" for each in by["sizes"])
+            times, gb = ("; ".join(f"{each:.2f}" for each in by[key]) for key in ("seconds", "gb"))
             slopes = [f"{every[f'{of}.{what}_exponent']:.2f}" for what in ("seconds", "memory")]
             lines.append(f"| {of.removeprefix('growth.')} | {sizes} | {times} | {slopes[0]} | {gb} | {slopes[1]} |")
     return "\n".join(lines)

@@ -125,7 +125,7 @@ def test_what_was_found_stands_in_the_readme_as_it_was_found():
     for part in (results.table(), results.growth(), results.compiling()):
         assert f"\n{part}\n" in text
     assert "| evidence, importance | pythae | " in results.table()
-    assert "| training-images | 10 000, 100 000, 1 000 000 | " in results.growth()
+    assert "| training-images | 10,000; 100,000; 1,000,000 | " in results.growth()
 
 
 def test_what_the_sampler_is_compared_with_calls_a_forward_pass_per_pixel():
